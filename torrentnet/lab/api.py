@@ -140,6 +140,7 @@ class Lab(LabLifecycle):
             timeline=timeline,
             nodes=self._nodes,
             hashes=self.hashes,
+            sizes=self.sizes,
             events={event.index: event.text for event in self.plan.events},
             time_limit=self.plan.time_limit,
         )

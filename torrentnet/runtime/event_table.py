@@ -280,7 +280,7 @@ _SPECS: Final = (
         "upload",
         "A connection that received bytes has ended.",
         (PEER,),
-        (),
+        (STATE, CHECKS),
         (
             _address("the other end of the connection"),
             EventField("bytes", "bytes", "bytes of blocks sent"),
@@ -313,7 +313,7 @@ _SPECS: Final = (
         "pair",
         "Bytes have passed between an observed program and another node, over TCP; at most four lines a second a peer.",
         (ADAPTER,),
-        (),
+        (STATE, CHECKS, VIEW),
         (
             EventField("peer", "IP", "the other node's own address"),
             EventField("received", "bytes", "payload received from it by all connections since the start"),
@@ -324,7 +324,7 @@ _SPECS: Final = (
         "sighted",
         "An observed program has sent or received a UDP datagram; at most 50 lines a second.",
         (ADAPTER,),
-        (),
+        (CHECKS,),
         (
             EventField("direction", "word", "`in` or `out`", values=("in", "out")),
             EventField("from", "IP:PORT", "its sender"),
@@ -340,14 +340,14 @@ _SPECS: Final = (
         "dialled",
         "An observed program has tried to connect; at most one line a second for each address.",
         (ADAPTER,),
-        (),
+        (CHECKS,),
         (_address("where to"), EventField("peer", "node name", "the node that has the address", optional=True)),
     ),
     EventSpec(
         "blind",
         "Something of an observed program cannot be seen on this machine.",
         (ADAPTER,),
-        (),
+        (CHECKS,),
         (_reason("what is not seen, and the cause"),),
         "warning",
     ),

@@ -17,9 +17,10 @@ from torrentnet.lab.engines.types import LogLine, NodeState, NodeStatus, StateCh
 from torrentnet.lab.errors import NotJudgedError
 from torrentnet.lab.run.facts.line_counter import LineCount, LineCounter
 from torrentnet.lab.run.facts.line_reader import LineReader
+from torrentnet.lab.run.facts.pair_table import PairTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from torrentnet.lab.engines.steady import SteadyClock
     from torrentnet.lab.run.facts.line_reader import ReadLine
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 MAX_EVENTS: Final = 1024
 """Events kept of each node and name."""
+UNKEPT: Final = frozenset({"progress", "pair"})
+"""Events that say how things are now: the last one counts."""
 MAX_EXITS: Final = 256
 """Exits kept of each node."""
 MAX_LAST_LINES: Final = 20
@@ -46,7 +49,7 @@ class NodeSnapshot:
     pieces: int = 0
     """Pieces of the file; 0 as long as the node has not reported it."""
     source: str = ""
-    """The peer that the node downloads from."""
+    """The node that it downloads from, or downloaded from last; the peer's own name where no node has its address."""
     starts: int = 0
     """How often the node's program has been started."""
 
@@ -71,6 +74,7 @@ class LabState:
         self._counters: dict[str, dict[LogPattern, LineCounter]] = {node: {} for node in self._nodes}
         self._record = record
         self._reader = reader or LineReader()
+        self._pairs = PairTable(self._reader.name_of)
         self._subscribers: list[Callable[[Event | StateChange], None]] = []
         self._version = 0
         self._lost = ""
@@ -150,15 +154,23 @@ class LabState:
         if event.name == "state":
             node.doing = event.fields.get("state", "")
         elif event.name == "picked":
-            node.source = event.fields.get("peer", "")
+            # Any peer may take any name, but only its own address.
+            source = self._reader.name_of(event.fields.get("address", ""))
+            node.source = source if source in self._nodes else event.fields.get("peer", "")
+        self._pairs.add(event)
+        if event.name == "pair":
+            node.source = self._pairs.source(event.node, self._nodes) or node.source
         if event.name in {"progress", "resumed"}:
             node.have, node.pieces = event.number("have") or 0, event.number("pieces") or 0
         elif event.name == "published":
             node.have = node.pieces = event.number("pieces") or node.pieces
         elif event.name == "completed":
-            node.have = node.pieces
-        if event.name == "progress":
-            return
+            # A small file is complete before there is a report of progress.
+            node.have = node.pieces = node.pieces or 1
+        if event.name not in UNKEPT:
+            self._keep(event)
+
+    def _keep(self, event: Event) -> None:
         self._events.setdefault((event.node, event.name), deque(maxlen=MAX_EVENTS)).append(event)
 
     # -- queries -----------------------------------------------------------------------------------
@@ -216,6 +228,20 @@ class LabState:
         """Return a node's events with this name and these fields, oldest first."""
         with self._changed:
             return [event for event in self._events.get((node, name), ()) if event.matches(**wanted)]
+
+    def received(self, node: str, peer: str) -> int:
+        """Return the known bytes of content that a node has received from another."""
+        with self._changed:
+            return self._pairs.received(node, peer)
+
+    def source(self, node: str, peers: Collection[str]) -> str:
+        """Return which of some peers a node downloads from, or downloaded from last.
+
+        The result is empty where that is unknown.
+        """
+        with self._changed:
+            source = self._nodes[node].source
+            return source if source in peers else self._pairs.source(node, peers)
 
     def first(self, node: str, *names: str, since: float = 0.0, **wanted: str) -> Event | None:
         """Return the first event of these names at or after a time.

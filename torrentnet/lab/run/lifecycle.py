@@ -93,6 +93,8 @@ class LabLifecycle(NetworkVerbs):
         """How long each phase took: ``image``, ``create``, ``start``, ``run``."""
         self.hashes: dict[str, str] = {}
         """SHA-256 of each file's source, in hexadecimal."""
+        self.sizes: dict[str, int] = {}
+        """Bytes of each file's source."""
         self._began = time.time()
         self._dropped = kernel_tables.count_dropped()
         """What the kernel's tables had dropped before this lab."""
@@ -207,6 +209,8 @@ class LabLifecycle(NetworkVerbs):
         write_current_lab(self.home, self._as_running())
         files = folder / "files"
         self.hashes = make_files(self.plan.files, self.plan.seed, files)
+        facts = file_facts(self.plan.files, self.hashes, files)
+        self.sizes = {name: fact.size for name, fact in facts.items()}
         make_torrents(self.plan.torrents, files)
         spec = LabSpec(
             project=self.project,
@@ -216,7 +220,7 @@ class LabLifecycle(NetworkVerbs):
             files=files,
             record=self.directory,
             nodes=node_specs(self.plan),
-            commands=command_lines(self.plan, file_facts(self.plan.files, self.hashes, files)),
+            commands=command_lines(self.plan, facts),
             gate=gate,
         )
         self.engine.create(spec, self._view.print_line)

@@ -33,6 +33,8 @@ LAST_LINES_DELAY: Final = 0.5
 """The last lines of a node may arrive this much after its end."""
 MAX_QUOTED_NODES: Final = 4
 MAX_QUOTED_CHARS: Final = 200
+SOCKETS: Final = {Role.TRACKER: "UDP socket", Role.SHARE: "listening TCP socket"}
+"""What a program of the scenario must have when it is up."""
 EXIT_NO_COMMAND: Final = 127
 """What a shell returns where there is no such program."""
 
@@ -85,7 +87,7 @@ class _Start:
         return [node for node in self._nodes if not self._is_up(node)]
 
     def _is_up(self, node: NodePlan) -> bool:
-        if self._lab_state.events(node.name, READY_EVENTS[node.role]):
+        if self._lab_state.events(node.name, READY_EVENTS[node.role]) and not self._reported(node):
             return True
         # A program without a role in the swarm may have done all that it has to do.
         return node.role is Role.RUN and self._exit_code(node) == EXIT_OK
@@ -100,10 +102,14 @@ class _Start:
 
     def _reported(self, node: NodePlan) -> str:
         """Return why an observer has given its program up; empty where it has not."""
-        if node.program is not NodeProgram.FOREIGN:
+        if node.foreign is None:
             return ""
-        errors = self._lab_state.events(node.name, "error")
-        return errors[-1].fields.get("reason", "") if errors else ""
+        if errors := self._lab_state.events(node.name, "error"):
+            return errors[-1].fields.get("reason", "")
+        listening = self._lab_state.events(node.name, "listening")
+        if node.role in SOCKETS and listening and "address" not in listening[-1].fields:
+            return f"no {SOCKETS[node.role]} {node.foreign.ready:g} s after its start"
+        return ""
 
     def _exit_code(self, node: NodePlan) -> int | None:
         return self._lab_state.snapshot(node.name).state.exit_code
@@ -124,8 +130,7 @@ class _Start:
             if code == EXIT_NO_COMMAND:
                 hint += "; the first word must be a program that its image has"
         else:
-            wanted = "listened on its UDP port" if node.role is Role.TRACKER else "listened on its TCP port"
-            text = f"{what} has not {wanted} within {ready:g} s" if not reason else f"{what}: {reason}"
+            text = f"{what}: {reason}" if reason else f"{what} did not come up within {self._timeout:g} s"
             hint = f"raise `ready: {ready:g}s` of `{program.name}`, or let it listen on the address that it is given"
         lines = [line for line in self._lab_state.last_lines(node.name) if line.strip()]
         text += f"; its last words: {_one_line(lines[-1])}" if lines else "; it has printed nothing"

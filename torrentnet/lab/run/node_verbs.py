@@ -14,7 +14,9 @@ from torrentnet.lab.engines.command_lines import file_path
 from torrentnet.lab.engines.steady import STEADY
 from torrentnet.lab.engines.types import NodeState, NothingChangedError
 from torrentnet.lab.errors import LabError, UsageError
+from torrentnet.lab.run.facts.observed_files import observed_files
 from torrentnet.lab.run.timeline.event_executor import for_each_node
+from torrentnet.lab.scenario.plan.plan import NodeProgram
 from torrentnet.lab.scenario.printed_events import find_event_mistake
 from torrentnet.runtime.process import EXIT_FAILED
 
@@ -82,6 +84,8 @@ class NodeVerbs:
 
     engine: Engine
     nodes: LabState
+    hashes: dict[str, str]
+    sizes: dict[str, int]
     _nodes: dict[str, NodePlan]
     _recorder: Recorder
     _undo_handles: list[UndoHandle]
@@ -162,13 +166,28 @@ class NodeVerbs:
         return self.engine.state(name)
 
     def sha256(self, node: str) -> str:
-        """Return the SHA-256 of a peer's file, in hexadecimal, computed in the node."""
-        path = file_path(self._nodes[node], self.engine.locations[node])
+        """Return the SHA-256 of a peer's file, in hexadecimal, computed in the node.
+
+        Of a program that the scenario brings along it is that of a file that has the size of the wanted one, and its
+        content if there are several.
+        """
+        (name,) = self.select(node)
+        plan = self._nodes[name]
+        if plan.program is NodeProgram.FOREIGN and plan.file is not None:
+            return self._observed_sha256(name, plan.file)
+        path = file_path(plan, self.engine.locations[name])
         answer = self.exec(node, "sha256sum", "--", path, timeout=HASH_TIMEOUT)
         if answer.status != 0:
             raise LabError(f"{node}: {answer.output}", exit_code=EXIT_FAILED)
         # GNU sha256sum puts a backslash first where it had to escape the file's name.
         return answer.stdout.lstrip("\\").split(maxsplit=1)[0]
+
+    def _observed_sha256(self, node: str, file: str) -> str:
+        found = observed_files(self.engine, node, self.sizes[file])
+        if found.problem or not found.hashes:
+            raise LabError(f"{node}: {found.problem or 'no file has the size of ' + file}", exit_code=EXIT_FAILED)
+        hashes = list(found.hashes.values())
+        return self.hashes[file] if self.hashes[file] in hashes else hashes[0]
 
     def now(self) -> float:
         """Return the time on the clock of the events.

@@ -25,6 +25,7 @@ from torrentnet.lab.scenario.plan.expectations import (
     Within,
 )
 from torrentnet.lab.scenario.plan.plan import NodeProgram
+from torrentnet.runtime.process import EXIT_UNAVAILABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 PlanT = TypeVar("PlanT", bound=ExpectationPlan)
 
 HASH_TIMEOUT: Final = 60.0
+OBSERVER: Final = "observer"
+"""First word of the commands that an observer of a program executes itself."""
 MAX_QUOTED_CHARS: Final = 160
 """Characters of a node's reply in a report."""
 
@@ -68,6 +71,8 @@ class CheckContext:
     nodes: Mapping[str, NodePlan]
     hashes: Mapping[str, str]
     """SHA-256 of each file's source."""
+    sizes: Mapping[str, int]
+    """Bytes of each file's source."""
     events: Mapping[int, str]
     """The text of each event, by index."""
     time_limit: float
@@ -90,6 +95,8 @@ class CheckResult:
     """Whether the node could be queried."""
     unreadable: bool = False
     """Whether the reply says nothing: it is malformed, or the query failed. Such a reply decides nothing."""
+    waits: bool = False
+    """Whether nothing has happened yet by which the check could be decided. It is then unreadable."""
 
 
 class Check(ABC, Generic[PlanT]):
@@ -262,15 +269,21 @@ class ConsoleCheck(Check[ConsoleCheckPlan]):
     reads_lines = False
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
-        answer = self.context.engine.exec(self.node, ["console", *shlex.split(self.plan.command)])
+        words = shlex.split(self.plan.command)
+        answer = self.context.engine.exec(self.node, ["console", *words])
         text = answer.output
+        if answer.status == EXIT_UNAVAILABLE and words[:1] == [OBSERVER]:
+            return CheckResult(holds=False, measured=f"cannot be observed: {quote(text)}", unreadable=True)
         if answer.status != 0 and not self.plan.contains:
             # What a message of failure lacks says nothing.
             return CheckResult(holds=False, measured=f"ended with status {answer.status}: {quote(text)}")
         wrong = [f"no `{one}`" for one in self.plan.contains if one not in text]
         wrong += [f"there is `{one}`" for one in self.plan.lacks if one in text]
+        if self.plan.empty is not None and self.plan.empty is bool(text.strip()):
+            wrong.append("there is output" if self.plan.empty else "there is no output")
         if wrong:
-            return CheckResult(holds=False, measured=f"{', '.join(wrong)} in: {quote(text)}")
+            shown = f" in: {quote(text)}" if text else ""
+            return CheckResult(holds=False, measured=f"{', '.join(wrong)}{shown}")
         return CheckResult(holds=True, measured=f"true {self.now(base)}")
 
     def inspect_command(self) -> str:

@@ -8,13 +8,22 @@ from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.types import NodeStatus
 from torrentnet.lab.run.facts.line_counter import describe_pattern
-from torrentnet.lab.scenario.plan.expectations import BytesCheckPlan, ExitCheckPlan, KnowsCheckPlan, LogCheckPlan
+from torrentnet.lab.scenario.plan.expectations import (
+    BytesCheckPlan,
+    ExitCheckPlan,
+    KnowsCheckPlan,
+    LogCheckPlan,
+    PairsCheckPlan,
+)
+from torrentnet.lab.scenario.plan.plan import NodeProgram
 from torrentnet.lab.verdict.checks import Check, CheckResult, format_interval, quote
 
 if TYPE_CHECKING:
     from torrentnet.lab.verdict.checks import CheckContext
 
 MAX_QUOTED_PEERS: Final = 8
+MAX_PROTOCOL_BYTES: Final = 1024
+"""From a peer that sends nothing of a file."""
 INTERFACES: Final = "/proc/net/dev"
 LOOPBACK: Final = "lo"
 RECEIVED: Final = 0
@@ -40,11 +49,7 @@ class KnownPeersCheck(Check[KnowsCheckPlan]):
         if names is None:
             measured = f"the output of `peers` cannot be read: {quote(answer.output)}"
             return CheckResult(holds=False, measured=measured, unreadable=True)
-        text = _count_text(len(names), "peer")
-        if names:
-            more = f" and {len(names) - MAX_QUOTED_PEERS} more" if len(names) > MAX_QUOTED_PEERS else ""
-            text += f" ({', '.join(names[:MAX_QUOTED_PEERS])}{more})"
-        holds = len(names) in self.plan.count
+        text, holds = describe_peers(names), len(names) in self.plan.count
         if not holds:
             text += f", expected {format_interval(self.plan.count)}"
         return CheckResult(holds=holds, measured=f"{text}, {self.now(base)}")
@@ -62,7 +67,7 @@ class LogCheck(Check[LogCheckPlan]):
         counted = self.context.lab_state.line_count(self.node, pattern, since, clock.epoch + until)
         number, least, most = counted.number, self.plan.count.least, self.plan.count.most
         holds = number in self.plan.count
-        text = f"{_count_text(number, 'line') if number else 'no line'} with {describe_pattern(pattern)}"
+        text = f"{count_text(number, 'line') if number else 'no line'} with {describe_pattern(pattern)}"
         if not holds:
             text += f", expected {format_interval(self.plan.count)}"
         if counted.times:
@@ -123,7 +128,10 @@ class TrafficCheck(Check[BytesCheckPlan]):
     reads_lines = False
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
-        answer = self.context.engine.exec(self.node, ["cat", INTERFACES])
+        observed = self.context.nodes[self.node].program is NodeProgram.FOREIGN
+        # A strange image may have no `cat`.
+        argv = ["console", "observer", "interfaces"] if observed else ["cat", INTERFACES]
+        answer = self.context.engine.exec(self.node, argv)
         counted = parse_interface_bytes(answer.stdout)
         if answer.status != 0 or counted is None:
             measured = f"{INTERFACES} cannot be read: {quote(answer.output)}"
@@ -150,6 +158,50 @@ class TrafficCheck(Check[BytesCheckPlan]):
 
     def inspect_command(self) -> str:
         return f"{INTERFACES} in {self.node}"
+
+
+class PairsCheck(Check[PairsCheckPlan]):
+    """A check of the content that a node has exchanged with some peers.
+
+    It can also be of how many of the peers have sent the node any.
+    The bytes are those since the lab began. :mod:`torrentnet.lab.run.facts.pair_table` says who counts them.
+    """
+
+    def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
+        received_from = {peer: self.context.lab_state.received(self.node, peer) for peer in self.plan.peers}
+        sent = sum(self.context.lab_state.received(peer, self.node) for peer in self.plan.peers)
+        least = self._least_content()
+        sources = [peer for peer, number in received_from.items() if number >= least]
+        parts, holds, impossible = [], True, False
+        for interval, number, text, show in (
+            (self.plan.received, sum(received_from.values()), "received {}", format_bytes),
+            (self.plan.sent, sent, "sent {}", format_bytes),
+            (self.plan.count, len(sources), "received from {}", str),
+        ):
+            if interval is None:
+                continue
+            inside = number in interval
+            holds = holds and inside
+            impossible = impossible or (interval.most is not None and number > interval.most)
+            shown = describe_peers(sources) if interval is self.plan.count else show(number)
+            expected = "" if inside else f", expected {format_interval(interval, show)}"
+            parts.append(f"{text.format(shown)}{expected}")
+        measured = f"{'; '.join(parts)}, {self.now(base)}"
+        return CheckResult(holds=holds, measured=measured, queried=False, impossible=impossible)
+
+    def _least_content(self) -> int:
+        """Return the bytes that are content, and no mere question or refusal."""
+        file = self.context.nodes[self.node].file
+        size = self.context.sizes.get(file or "", MAX_PROTOCOL_BYTES)
+        return max(1, min(MAX_PROTOCOL_BYTES, size // 2))
+
+    @property
+    def capped(self) -> bool:
+        intervals = (self.plan.received, self.plan.sent, self.plan.count)
+        return any(interval is not None and interval.most is not None for interval in intervals)
+
+    def inspect_command(self) -> str:
+        return f"`pair`, `upload` and `completed` of {self.node} and its peers in events.jsonl of the record"
 
 
 def parse_peer_names(text: str) -> list[str] | None:
@@ -190,7 +242,7 @@ def parse_interface_bytes(text: str) -> tuple[int, int] | None:
 
 def format_bytes(number: int) -> str:
     """Format a number of bytes: ``8.1 MiB (8493465 bytes)``."""
-    exact = _count_text(number, "byte")
+    exact = count_text(number, "byte")
     size, unit = float(number), ""
     for larger in UNITS:
         if size < 1024:
@@ -199,7 +251,14 @@ def format_bytes(number: int) -> str:
     return f"{size:.1f} {unit} ({exact})" if unit else exact
 
 
-def _count_text(number: int, what: str) -> str:
+def describe_peers(names: list[str]) -> str:
+    """Return the number of some peers, with their names."""
+    more = f" and {len(names) - MAX_QUOTED_PEERS} more" if len(names) > MAX_QUOTED_PEERS else ""
+    return count_text(len(names), "peer") + (f" ({', '.join(names[:MAX_QUOTED_PEERS])}{more})" if names else "")
+
+
+def count_text(number: int, what: str) -> str:
+    """Return a number of things: ``1 peer``, ``2 peers``."""
     return f"{number} {what}" + ("" if number == 1 else "s")
 
 

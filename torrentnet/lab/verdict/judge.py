@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.lab.engines.types import NodeStatus
-from torrentnet.lab.errors import EngineError, NotJudgedError
+from torrentnet.lab.errors import EngineError
 from torrentnet.lab.scenario.plan.expectations import (
     Always,
     At,
@@ -25,10 +25,11 @@ from torrentnet.lab.scenario.plan.expectations import (
     HasCheckPlan,
     KnowsCheckPlan,
     LogCheckPlan,
-    Severity,
+    PairsCheckPlan,
     StateCheckPlan,
     Within,
 )
+from torrentnet.lab.scenario.plan.plan import NodeProgram
 from torrentnet.lab.verdict.checks import (
     Check,
     CheckResult,
@@ -38,7 +39,8 @@ from torrentnet.lab.verdict.checks import (
     NodeStatusCheck,
     PeerStateCheck,
 )
-from torrentnet.lab.verdict.counting_checks import ExitCheck, KnownPeersCheck, LogCheck, TrafficCheck
+from torrentnet.lab.verdict.counting_checks import ExitCheck, KnownPeersCheck, LogCheck, PairsCheck, TrafficCheck
+from torrentnet.lab.verdict.observed_checks import ListedPeersCheck, ObservedFileCheck, ObservedForgettingCheck
 from torrentnet.lab.verdict.outcome import ExpectationResult, NodeResult
 
 if TYPE_CHECKING:
@@ -75,7 +77,14 @@ CHECK_TYPES: Final[Mapping[type[ExpectationPlan], type[Check[Any]]]] = {
     LogCheckPlan: LogCheck,
     ExitCheckPlan: ExitCheck,
     BytesCheckPlan: TrafficCheck,
+    PairsCheckPlan: PairsCheck,
 }
+OBSERVED_CHECK_TYPES: Final[Mapping[type[ExpectationPlan], type[Check[Any]]]] = {
+    HasCheckPlan: ObservedFileCheck,
+    ForgetsCheckPlan: ObservedForgettingCheck,
+    KnowsCheckPlan: ListedPeersCheck,
+}
+"""Of nodes whose programs the scenario brings along; the other checks are the same."""
 
 
 def judge(plan: Plan, context: CheckContext, timeline: Timeline) -> tuple[ExpectationResult, ...]:
@@ -122,6 +131,13 @@ def _result_of(of_one: Sequence[PendingExpectation]) -> ExpectationResult:
     return ExpectationResult(of_one[0].plan, tuple(pending.result for pending in of_one if pending.result))
 
 
+def _make_check(plan: ExpectationPlan, node: str, context: CheckContext) -> Check[Any]:
+    kind = CHECK_TYPES[type(plan)]
+    if context.nodes[node].program is NodeProgram.FOREIGN:
+        kind = OBSERVED_CHECK_TYPES.get(type(plan), kind)
+    return kind(plan, node, context)
+
+
 class PendingExpectation:
     """One expectation on one node. Call :meth:`evaluate` until there is a result."""
 
@@ -130,7 +146,7 @@ class PendingExpectation:
         self.node = node
         self.result: NodeResult | None = None
         self._context = context
-        self._check = CHECK_TYPES[type(plan)](plan, node, context)
+        self._check = _make_check(plan, node, context)
         self._retry_interval = MIN_RETRY_INTERVAL
         self._next = 0.0
         self._dead_since: float | None = None
@@ -188,7 +204,7 @@ class PendingExpectation:
     def evaluate(self) -> None:
         """Evaluate the check; set :attr:`result` once it is decided.
 
-        Raises EngineError where the engine fails, NotJudgedError where the node's reply decides nothing.
+        Raises EngineError where the engine fails.
         """
         now = self._context.clock.now()
         if now < self.due() or self._is_lost():
@@ -235,6 +251,9 @@ class PendingExpectation:
         found = self._evaluate_check(begin, end)
         if not found.reachable or (self._unreadable and self._failures < MAX_FAILURES):
             self._next = now + MIN_RETRY_INTERVAL
+            return
+        if found.waits and now < end:
+            self._next = now + self._check.interval
             return
         self._evaluations += 1
         if not found.holds:
@@ -334,9 +353,7 @@ class PendingExpectation:
         return f"{measured}; the node ended with status {code}{reason}"
 
     def _decide(self, passed: bool, measured: str, time: float | None) -> None:
-        if self._unreadable and not passed and self.plan.severity is Severity.FAILURE:
-            raise NotJudgedError(
-                f"`{self.plan.text}` of {self.node} could not be checked: {measured}",
-                hint="the node runs, but its reply cannot be read; its log in the record may say why",
-            )
-        self.result = NodeResult(self.node, passed, measured, time, self._check.inspect_command())
+        judged = passed or not self._unreadable
+        if not judged:
+            measured = f"could not be checked: {measured}"
+        self.result = NodeResult(self.node, passed, measured, time, self._check.inspect_command(), judged=judged)

@@ -90,18 +90,21 @@ def test_a_command_that_does_not_exist() -> None:
     assert "the first word must be a program that its image has" in hint
 
 
-def test_a_foreign_program_without_a_socket(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node_start, "START_TIMEOUT", -10.0)
-    message, hint = failure(foreign("theirs", Role.TRACKER), 'said text="one \\u001b[2J two"')
-    assert message == (
-        "theirs: `mine` has not listened on its UDP port within 10 s; its last words: one \\u001b[2J two"
-    )
+def test_a_foreign_program_without_a_socket() -> None:
+    message, hint = failure(foreign("theirs", Role.TRACKER), 'said text="one \\u001b[2J two"', "listening program=mine")
+    assert message == ("theirs: `mine`: no UDP socket 10 s after its start; its last words: one \\u001b[2J two")
     assert hint == f"raise `ready: 10s` of `mine`, or let it listen on the address that it is given; {RECORD}"
 
 
+def test_a_foreign_program_that_does_not_share_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_start, "START_TIMEOUT", -10.0)
+    message, _ = failure(foreign("theirs", Role.SHARE), "listening address=198.18.0.2:6881")
+    assert message == "theirs: `mine` did not come up within 0 s; it has printed nothing"
+
+
 def test_what_the_observer_reports_ends_the_wait() -> None:
-    message, _ = failure(foreign("theirs", Role.SHARE), 'error reason="no TCP port after 10 s"')
-    assert message == "theirs: `mine`: no TCP port after 10 s; it has printed nothing"
+    message, _ = failure(foreign("theirs", Role.SHARE), 'error reason="cannot be started: Permission denied"')
+    assert message == "theirs: `mine`: cannot be started: Permission denied; it has printed nothing"
 
 
 def test_our_own_node_that_ends_before_it_is_up() -> None:

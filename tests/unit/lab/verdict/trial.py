@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.unit.lab.fakes import EPOCH, FakeClock, FakeEngine, expectation, leecher, make_plan, seeder
 from torrentnet.lab.engines.types import ExecResult, LogLine, NodeState, NodeStatus, StateChange
+from torrentnet.lab.run.facts.line_reader import LineReader
 from torrentnet.lab.run.lab_state import LabState
 from torrentnet.lab.scenario.plan.expectations import ExpectationPlan, LogPattern
 from torrentnet.lab.verdict.checks import CheckContext
@@ -14,6 +15,7 @@ from torrentnet.lab.verdict.judge import PendingExpectation
 from torrentnet.runtime.events import format_timestamp
 
 if TYPE_CHECKING:
+    from torrentnet.lab.scenario.plan.plan import NodePlan
     from torrentnet.lab.verdict.outcome import NodeResult
 
 HASH = "ab" * 32
@@ -40,21 +42,24 @@ class FakeTimeline:
 
 
 class Trial:
-    """A tracker, a seeder and a leecher."""
+    """A tracker, a seeder and a leecher, or other nodes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *nodes: NodePlan) -> None:
+        nodes = nodes or make_plan(nodes=(seeder(), leecher())).nodes
         self.clock = FakeClock()
-        self.engine = FakeEngine("tracker", "seeder-1", "leecher-1")
-        self.lab_state = LabState(self.engine.states)
+        self.engine = FakeEngine(*(node.name for node in nodes))
+        reader = LineReader(nodes)
+        reader.set_addresses({node: location.address for node, location in self.engine.locations.items()})
+        self.lab_state = LabState(self.engine.states, reader=reader)
         self.timeline = FakeTimeline()
-        plan = make_plan(nodes=(seeder(), leecher()))
         self.context = CheckContext(
             engine=self.engine,
             lab_state=self.lab_state,
             clock=self.clock,  # type: ignore[arg-type]
             timeline=self.timeline,
-            nodes={node.name: node for node in plan.nodes},
+            nodes={node.name: node for node in nodes},
             hashes={"a.txt": HASH},
+            sizes={"a.txt": 100},
             events={0: "kill seeder-1"},
             time_limit=30.0,
         )

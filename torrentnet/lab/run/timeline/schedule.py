@@ -20,6 +20,8 @@ NETWORK_LANE: Final = "network"
 NO_PACKET: Final = "no packet met it"
 NO_EFFECT_HINT: Final = "a fault that hits nothing proves nothing; move the event or name another"
 
+NO_SOURCE_HINT: Final = "let the event wait until the node downloads, as in `when: leecher-1 has 20% of myfile.txt`"
+
 
 @dataclass(frozen=True, slots=True)
 class FaultCounts:

@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.run.timeline.event_executor import MAX_PARALLEL_NODES, EventExecutor
-from torrentnet.lab.run.timeline.schedule import EXPIRE, UNDO, ScheduledItem, record_unapplied, record_undo
+from torrentnet.lab.run.timeline.schedule import (
+    EXPIRE,
+    NO_SOURCE_HINT,
+    UNDO,
+    EventEffect,
+    ScheduledItem,
+    record_unapplied,
+    record_undo,
+)
 from torrentnet.lab.run.timeline.triggers import is_fulfilled
 from torrentnet.lab.scenario.plan.events import (
     AfterTrigger,
@@ -93,6 +101,8 @@ class Timeline:
         heapq.heapify(self._items)
         self._last_in_lane: dict[str, Future[None]] = {}
         self._running: dict[Future[None], ScheduledItem] = {}
+        self._chosen: dict[int, EventPlan] = {}
+        """Events that hit a node's source, with the node that was it."""
         self._applied: list[AppliedEvent] = []
         self._stopping = False
         self._unapplied: list[tuple[EventPlan, str]] = []
@@ -186,7 +196,7 @@ class Timeline:
         """Undo every lasting event that is still in force."""
         now = self._clock.now()
         for undone in self._executor.undo_all():
-            event = self._plan.events[undone.index]
+            event = self._event(undone.index)
             if undone.measured is not None:
                 self._record(self._record_undo(event, undone, now, now))
 
@@ -308,9 +318,31 @@ class Timeline:
                 self._record(self._record_undo(event, undone, item.at, began, announced=True))
         elif isinstance(event, LastingPlan) and event.until is not None and began >= event.until:
             self._record(record_unapplied(event, "became true only after the event's end", began))
+        elif event.source_of:
+            self._apply_to_source(item, event, began)
         else:
             self._on_begun(item, began)
             self._apply_event(item, event, began)
+
+    def _apply_to_source(self, item: ScheduledItem, event: EventPlan, began: float) -> None:
+        """Apply an event to the node from which another one downloads at this moment."""
+        source = self._lab_state.source(event.source_of, event.nodes) if self._lab_state is not None else ""
+        if not source:
+            self._on_begun(item, began)
+            text = f"{event.text} changed nothing: no source of {event.source_of} is known"
+            self._record(item.record(EventEffect(text, NO_SOURCE_HINT), began, self._clock.now()))
+            return
+        chosen = event.choices[event.nodes.index(source)]
+        with self._lock:
+            self._chosen[event.index] = chosen
+        item = replace(item, nodes=chosen.nodes, text=f"{event.text} ({source})", event=chosen)
+        self._on_begun(item, began)
+        self._apply_event(item, chosen, began)
+
+    def _event(self, index: int) -> EventPlan:
+        """Return an event, with the nodes that it has affected."""
+        with self._lock:
+            return self._chosen.get(index, self._plan.events[index])
 
     def _apply_event(self, item: ScheduledItem, event: EventPlan, began: float) -> None:
         effect = self._executor.apply(event, max(MIN_COMMAND_TIMEOUT, self._plan.time_limit - began))
@@ -324,7 +356,7 @@ class Timeline:
                     self._lock.notify_all()
         self._record(result)
         for undone in effect.undone:
-            self._record(self._record_undo(self._plan.events[undone.index], undone, item.at, began))
+            self._record(self._record_undo(self._event(undone.index), undone, item.at, began))
         self._executor.mark_counters(effect)
 
     def _record_undo(

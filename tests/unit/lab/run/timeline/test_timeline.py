@@ -7,22 +7,33 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.lab.fakes import FakeClock, FakeEngine, SameThread, event, leecher, make_plan, seeder
-from torrentnet.lab.engines.types import NodeStatus
+from torrentnet.lab.engines.types import LogLine, NodeStatus
+from torrentnet.lab.run.lab_state import LabState
 from torrentnet.lab.run.timeline.timeline import Timeline
 from torrentnet.lab.scenario.plan.events import KillPlan, PausePlan, RestartPlan, StartPlan, StopPlan
 
 if TYPE_CHECKING:
     from torrentnet.lab.run.timeline.schedule import AppliedEvent
+    from torrentnet.lab.scenario.plan.events import EventPlan
     from torrentnet.lab.scenario.plan.plan import Plan
 
 JOIN_TIMEOUT = 30.0
 
 
-def play(plan: Plan, engine: FakeEngine) -> tuple[Timeline, list[AppliedEvent], FakeClock]:
+def play(
+    plan: Plan, engine: FakeEngine, lab_state: LabState | None = None
+) -> tuple[Timeline, list[AppliedEvent], FakeClock]:
     """Run a whole timeline."""
     records: list[AppliedEvent] = []
     clock = FakeClock()
-    timeline = Timeline(plan, engine, clock, records.append, executors=(SameThread(), SameThread()))  # type: ignore[arg-type]
+    timeline = Timeline(
+        plan,
+        engine,
+        clock,  # type: ignore[arg-type]
+        records.append,
+        lab_state=lab_state,
+        executors=(SameThread(), SameThread()),
+    )
     timeline.start()
     timeline._thread.join(JOIN_TIMEOUT)
     assert timeline.finished
@@ -133,3 +144,39 @@ def test_simultaneous_events_keep_the_order_of_the_file(order: tuple[int, int]) 
     _, records, _ = play(make_plan(nodes=(seeder(),), events=events), engine)
     assert [one.verb for one in records] == [verbs[which].verb for which in order]
     assert [bool(one.error) for one in records] == ([False, False] if order == (0, 1) else [True, False])
+
+
+def source_of_leecher(kind: type[EventPlan], at: float = 1.0, **more: float) -> EventPlan:
+    """Return an event that hits the seeder from which the leecher downloads."""
+    seeders = ("seeder-1", "seeder-2")
+    choices = tuple(event(0, at, kind, one, **more) for one in seeders)
+    text = f"{kind.verb} source of leecher-1"
+    return event(0, at, kind, *seeders, text=text, source_of="leecher-1", choices=choices, **more)
+
+
+def test_an_event_hits_the_node_that_is_the_source_when_it_happens() -> None:
+    plan = make_plan(
+        nodes=(seeder("seeder-1"), seeder("seeder-2"), leecher(start=0.1)),
+        events=(source_of_leecher(PausePlan, lasts=2.0),),
+    )
+    engine = FakeEngine("tracker", "seeder-1", "seeder-2", created=("leecher-1",))
+    lab_state = LabState(engine.states)
+    picked = "2026-11-23T12:29:11.123Z picked peer=seeder-2 address=198.18.0.9:6881 among=2"
+    lab_state.add_line(LogLine("leecher-1", 1.0, picked))
+    _, records, _ = play(plan, engine, lab_state)
+    assert engine.done == ["start leecher-1", "pause seeder-2", "resume seeder-2"]
+    assert [(one.text, one.nodes) for one in records[1:]] == [
+        ("pause source of leecher-1 (seeder-2)", ("seeder-2",)),
+        ("resume seeder-2", ("seeder-2",)),
+    ]
+
+
+def test_an_event_without_a_known_source_changes_nothing() -> None:
+    plan = make_plan(
+        nodes=(seeder("seeder-1"), seeder("seeder-2"), leecher(start=0.1)), events=(source_of_leecher(KillPlan),)
+    )
+    engine = FakeEngine("tracker", "seeder-1", "seeder-2", created=("leecher-1",))
+    timeline, (_, record), _ = play(plan, engine, LabState(engine.states))
+    assert record.error == "kill source of leecher-1 changed nothing: no source of leecher-1 is known"
+    assert record.hint == "let the event wait until the node downloads, as in `when: leecher-1 has 20% of myfile.txt`"
+    assert timeline.failed(0)
