@@ -231,7 +231,7 @@ class Lab(LabLifecycle):
             environment=self._environment,
             addresses={name: location.address for name, location in self.engine.locations.items()},
             hashes=self.hashes,
-            notes=(*standstills, *self._watch.steps(zero)),
+            notes=(*(f"not judged: {text}" for text in self.plan.left_out), *standstills, *self._watch.steps(zero)),
             last_lines={node: lines for node in nodes if (lines := self.nodes.last_lines(node))},
         )
         try:

@@ -56,6 +56,8 @@ def play(
         interrupts = InterruptHandler(view.print_line)
         with interrupts.installed():
             view.print_line(f"{plan.name}: {plan.about}")
+            for text in plan.left_out:
+                view.print_line(f"not judged, because our own programs say that: {text}")
             with interrupts.shield(message=""):
                 preload_engines(engine_name)
             choice = choose_engine(engine_name)

@@ -78,6 +78,8 @@ def explain(plan: Plan, commands: NetworkCommands | None = None) -> Iterator[str
     yield from _section("What happens", _steps(plan, commands))
     yield from _section("What happens on a condition", _waiting(plan, commands))
     yield from _section("What must be true", _expectations(plan))
+    left_out = (f"   -  {text}" for text in plan.left_out)
+    yield from _section("What is not judged, because only our own programs say that", left_out)
 
 
 def _section(title: str, lines: Iterable[str]) -> Iterator[str]:

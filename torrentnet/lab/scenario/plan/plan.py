@@ -115,6 +115,8 @@ class Plan:
     torrents: tuple[TorrentPlan, ...] = ()
     judged: bool = True
     """Whether a run has a verdict: the scenario has expectations, or says ``expect: none``."""
+    left_out: tuple[str, ...] = ()
+    """Expectations of the words of our own programs, in whose place the user has put others: they are not judged."""
 
     @property
     def foreign_programs(self) -> tuple[NodeProgram, ...]:

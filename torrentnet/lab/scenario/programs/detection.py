@@ -34,7 +34,7 @@ INTERPRETERS: Final[Mapping[str, tuple[str, ...]]] = {
 """What runs a file, by the end of its name."""
 COMPILED: Final = ("", ".bin", ".out", ".elf")
 """Ends of the names of files that run by themselves."""
-DOCKERFILE: Final = "dockerfile"
+DOCKERFILE: Final = "Dockerfile"
 REQUIREMENTS: Final = "requirements.txt"
 ARGUMENTS: Final = {
     "tracker": "{ip}:{port}",
@@ -73,8 +73,8 @@ class _Folders:
     """Relative to the root, from the top down."""
 
     def named(self, *names: str) -> list[PurePosixPath]:
-        """Return the files of these names, in capitals or not."""
-        return [file for file in self.files if file.name.lower() in names]
+        """Return the files of these names."""
+        return [file for file in self.files if file.name in names]
 
     def topmost(self, found: list[PurePosixPath], what: str) -> PurePosixPath | None:
         """Return the one that is nearest to the top.

@@ -45,6 +45,7 @@ from torrentnet.lab.scenario.plan.expectations import (
 from torrentnet.lab.scenario.plan.plan import NodeProgram, Role
 from torrentnet.lab.scenario.resolve.context import normalize_reference
 from torrentnet.lab.scenario.resolve.feasibility import check_feasibility
+from torrentnet.lab.scenario.resolve.foreign import is_replaced
 from torrentnet.lab.scenario.resolve.programs import check_console_command, check_expiry, check_tracker_query
 from torrentnet.lab.scenario.resolve.references import find_event
 from torrentnet.runtime.suggestions import did_you_mean
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
     from torrentnet.lab.scenario.plan.expectations import ExpectationPlan, Timing
     from torrentnet.lab.scenario.resolve.context import ResolveContext
 
+OBSERVER: Final = "observer "
+"""Begins the commands of a console that its program never sees."""
 _FEW: Final = 4
 """Maximum number of nodes that are listed by name."""
 _EVERY: Final = "every "
@@ -240,9 +243,15 @@ def name_selected_nodes(context: ResolveContext, names: tuple[str, ...]) -> str:
     return f"{names[0]} to {names[-1]} ({len(names)} nodes)"
 
 
-def resolve_expectations(context: ResolveContext, events: tuple[EventPlan, ...]) -> tuple[ExpectationPlan, ...]:
-    """Return the expectations in the order of the file."""
+def resolve_expectations(
+    context: ResolveContext, events: tuple[EventPlan, ...]
+) -> tuple[tuple[ExpectationPlan, ...], tuple[str, ...]]:
+    """Return the expectations in the order of the file, and those that are left out.
+
+    The latter are sentences. An expectation of what our own program would say is left out where the user has put another in its place.
+    """
     plans: list[ExpectationPlan] = []
+    left_out: list[str] = []
     for position, model in zip(context.draft.positions["expect"], context.draft.scenario.expect, strict=True):
         loc: KeyPath = ("expect", position)
         nodes = context.select(model.node, (*loc, "node"))
@@ -259,9 +268,19 @@ def resolve_expectations(context: ResolveContext, events: tuple[EventPlan, ...])
             pass_text=model.pass_ or "",
             fail_text=model.fail or "",
         )
+        if any(is_replaced(context, name) for name in nodes) and _wants_own_words(plan):
+            left_out.append(f"{plan.text} ({plan.where})")
+            continue
         check_feasibility(context, loc, plan)
         plans.append(plan)
-    return tuple(plans)
+    return tuple(plans), tuple(left_out)
+
+
+def _wants_own_words(plan: ExpectationPlan) -> bool:
+    """Return whether only our own programs can fulfil an expectation, by what they say."""
+    return isinstance(plan, LogCheckPlan) or (
+        isinstance(plan, ConsoleCheckPlan) and not plan.command.startswith(OBSERVER)
+    )
 
 
 def _resolve_timing(

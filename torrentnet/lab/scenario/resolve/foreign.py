@@ -262,6 +262,11 @@ def check_foreign(context: ResolveContext, loc: KeyPath, model: NodeModel, progr
             option = "--tracker" if role is Role.TRACKER else "--peers"
             raise UsageError(f"{option}: {text}; it has {has}", hint=_COMMAND_HINT.format(role=role))
         context.note_key(loc, text, f"it has {has}; add `{role}:` under `programs: {program.name}`")
+    if replaced and isinstance(model, ShareModel) and model.corrupt:
+        raise UsageError(
+            f"--peers: `{loc[-1]}` of the scenario is to corrupt what it sends, which only our own peer does",
+            hint="choose another scenario, or write one with `client:` for the nodes that are to run your program",
+        )
     if replaced:
         return  # what our own programs are told does not concern it
     if isinstance(model, TrackerModel):
@@ -301,6 +306,12 @@ def check_tracker(context: ResolveContext, tracker: str) -> None:
             why = "there is no tracker"
         context.note_key(("nodes",), why, f"add `{tracker}: {{tracker: {{}}}}`")
         return
+
+
+def is_replaced(context: ResolveContext, name: str) -> bool:
+    """Return whether the user has put another program in the place of our own."""
+    foreign = context.nodes[name].foreign
+    return foreign is not None and foreign.name in context.replaced.values()
 
 
 def uplinks(context: ResolveContext) -> tuple[LinkOverride, ...]:

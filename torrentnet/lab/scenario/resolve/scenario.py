@@ -104,6 +104,7 @@ def resolve(
     links = (*uplinks(context), *resolve_links(context))
     events = resolve_timeline(context)
     check_timeline_programs(context)
+    expectations, left_out = resolve_expectations(context, events)
     return Plan(
         name=_name(context, path),
         about=scenario.about,
@@ -113,11 +114,12 @@ def resolve(
         files=files,
         nodes=tuple(context.nodes.values()),
         events=events,
-        expectations=resolve_expectations(context, events),
+        expectations=expectations,
         links=links,
         parameters=tuple((parameters or {}).items()),
         torrents=torrents,
-        judged=_is_judged(draft),
+        judged=_is_judged(draft) and not (left_out and not expectations),
+        left_out=left_out,
     )
 
 

@@ -138,6 +138,31 @@ def test_the_command_line_puts_a_program_in_the_place_of_ours(folder: Path) -> N
     assert [link.qualities.uplink for link in plan.links] == [8_000_000]
 
 
+def test_words_of_our_own_programs_are_not_expected_of_others(folder: Path) -> None:
+    expect = """\
+expect:
+  - {node: leecher, has: a.txt}
+  - {node: leecher, log: {event: bad_piece}, times: 0, at: 3s}
+  - {node: [leecher, seeder], console: request logs, contains: piece}
+  - {node: leecher, console: observer status, empty: false}
+  - {node: tracker, console: request logs, contains: leecher}
+"""
+    plan = load(folder, OURS[: OURS.index("expect")] + expect, GivenPrograms(peers=str(folder / "mine")))
+    assert [(check.index, check.where) for check in plan.expectations] == [
+        (0, "experiment.yaml:8:5"),
+        (1, "experiment.yaml:11:5"),
+        (2, "experiment.yaml:12:5"),
+    ]
+    assert plan.left_out == (
+        "leecher has no `bad_piece` in the log at 3s (experiment.yaml:9:5)",
+        "seeder, leecher answer `request logs` with output that contains piece before the end (experiment.yaml:10:5)",
+    )
+    assert plan.judged
+    nothing = "expect: [{node: leecher, log: completed}]\n"
+    plan = load(folder, OURS[: OURS.index("expect")] + nothing, GivenPrograms(peers=str(folder / "mine")))
+    assert (plan.expectations, plan.judged) == ((), False)
+
+
 def test_only_the_peers_may_be_replaced(folder: Path) -> None:
     plan = load(folder, OURS, GivenPrograms(peers=str(folder / "mine")))
     assert by_name(plan)["tracker"].program is NodeProgram.OURS
@@ -186,10 +211,12 @@ def test_errors_of_the_command_line(folder: Path, monkeypatch: pytest.MonkeyPatc
         "no command line for it": GivenPrograms({"mine": "mine"}, peers="half"),
         "nothing to replace": GivenPrograms({"mine": "mine"}, tracker="mine"),
         "an image without command lines": GivenPrograms({"mine": "image:example/x"}),
+        "only our own peer can": GivenPrograms({"mine": "mine"}, peers="mine"),
     }
     lines = []
     for name, given in cases.items():
         text = SWARM + "  ours: {get: a.txt}\n" if "replace" not in name else SWARM
+        text += "  liar: {share: a.txt, corrupt: true}\n" if "only our own" in name else ""
         with pytest.raises(LabError) as caught:
             load(folder, text + EXPECT, given)
         assert caught.value.exit_code == 2
