@@ -9,6 +9,7 @@ Tested by tests/unit/lab/scenario/programs/test_archive.py.
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
@@ -129,7 +130,8 @@ def unpack(path: Path, shown: str, target: Path) -> None:
             "leave out data, caches and virtual environments",
         ) from None
     except _DAMAGED as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        # A damaged archive names places before its beginning.
+        if isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}:
             raise system_error(error) from error
         what = str(error) or type(error).__name__
         raise copier.refuse(f"the archive is damaged: {what[:100]}", "pack it again, as zip or tar.gz") from error

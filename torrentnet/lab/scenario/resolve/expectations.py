@@ -248,7 +248,9 @@ def resolve_expectations(
 ) -> tuple[tuple[ExpectationPlan, ...], tuple[str, ...]]:
     """Return the expectations in the order of the file, and those that are left out.
 
-    The latter are sentences. An expectation of what our own program would say is left out where the user has put another in its place.
+    The latter are sentences.
+
+    An expectation of what our own program would say is left out where the user has put another in its place.
     """
     plans: list[ExpectationPlan] = []
     left_out: list[str] = []

@@ -236,3 +236,12 @@ def test_what_is_no_archive(tmp_path: Path) -> None:
     for content in (b"", b"x", b"print()" * 100, bytes(1000)):
         (tmp_path / "x").write_bytes(content)
         assert not is_archive(tmp_path / "x")
+
+
+def test_a_zip_that_points_before_its_beginning_is_damaged(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "a.zip", CONTENT)
+    data = bytearray(path.read_bytes())
+    end = data.rindex(b"PK\5\6") + 16
+    data[end : end + 4] = (int.from_bytes(data[end : end + 4], "little") + 1000).to_bytes(4, "little")
+    path.write_bytes(data)
+    assert refused(path, tmp_path) == "a.zip: the archive is damaged: [Errno 22] Invalid argument"
