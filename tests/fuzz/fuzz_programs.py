@@ -1,4 +1,4 @@
-"""Fuzzer of what strangers hand in: archives, ``torrentnet.yaml`` and command lines.
+"""Fuzzer of archives, ``torrentnet.yaml`` and command lines of strangers.
 
 ``run(seconds, seed, corpus)`` mutates small archives and files, and the files of ``corpus``. Any bytes are unpacked
 within the limits and below their folder, or refused with a message of one printable line; a command line is split and

@@ -279,7 +279,7 @@ def resolve_expectations(
 
 
 def _wants_own_words(plan: ExpectationPlan) -> bool:
-    """Return whether only our own programs can fulfil an expectation, by what they say."""
+    """Return whether an expectation is about the words of our own programs."""
     return isinstance(plan, LogCheckPlan) or (
         isinstance(plan, ConsoleCheckPlan) and not plan.command.startswith(OBSERVER)
     )
