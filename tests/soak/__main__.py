@@ -2,8 +2,8 @@
 
 ``python -m tests.soak --hours 8``. One process plays random scenarios, one after the other. Beside them one lab with
 one tracker is up all the time, and gets random faults. After each round memory, descriptors and threads of this
-process and of the tracker are measured, and the bytes of the journals and of the lab's directory. The curve is
-``build/soak.csv``.
+process and of the tracker are measured, and the bytes of the journals, of the lab's directory and of the engine
+``local``'s registry, which has the nodes' output. The curve is ``build/soak.csv``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from tests.soak.scenarios import render
 from torrentnet.lab.api import Lab
 from torrentnet.lab.engines.selection import make_engine
 from torrentnet.lab.errors import LabError
+from torrentnet.lab.paths import runtime_folder
 from torrentnet.lab.scenario.load import load_plan
 
 if TYPE_CHECKING:
@@ -81,8 +82,18 @@ def measure(lab: Lab, home: Path) -> dict[str, int]:
         "tracker_threads": int(words[4]),
         "tracker_files": int(words[5]),
         "tracker_disk_kib": int(words[6]),
-        "home_kib": sum(path.stat().st_size for path in home.rglob("*") if path.is_file()) // 1024,
+        "home_kib": _size_kib(home),
+        "registry_kib": _size_kib(runtime_folder()),
     }
+
+
+def _size_kib(directory: Path) -> int:
+    """Return the size of the files that can be seen below a directory."""
+    total = 0
+    for path in directory.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += path.lstat().st_size if path.is_file() else 0
+    return total // 1024
 
 
 def grown(rows: list[dict[str, float]]) -> list[str]:

@@ -118,6 +118,7 @@ def _damage_cells() -> Iterator[Cell]:
             yield Cell(command, "SIGSTOP, SIGCONT", phase=phase, action="stop")
         lost: dict[str, Any] = {"status": (3,), "verdict": "not judged or error"}
         yield Cell(command, "supervisor killed", phase="run", action="supervisor", sample=command == "run", **lost)
+        yield Cell(command, "nodes' parent killed", phase="run", action="nodes-parent", **lost)
         yield Cell(command, "ulimit -n 64", before="ulimit -n 64", status=(3,), verdict=None, sample=command == "run")
         stuck = "f=$(mktemp -u); mkfifo $f; exec 2<>$f; rm $f; head -c 65536 /dev/zero >&2"
         sample = command == "run"

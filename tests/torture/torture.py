@@ -222,10 +222,12 @@ class Play:
                     os.kill(self._compose(pid), signal.SIGKILL)
                 case "rm":
                     subprocess.run(["rm", "-rf", str(self._place.home / "runs")], check=True)
-                case "supervisor":
+                case "supervisor" | "nodes-parent":
                     found = next(entry for entry in registry.labs() if self.owns(entry))
                     assert found.supervisor is not None
-                    os.kill(found.supervisor.pid, signal.SIGKILL)
+                    supervisor = found.supervisor.pid
+                    # With namespaces, the nodes' parent is the supervisor's child.
+                    os.kill(supervisor if action == "supervisor" else descendants(supervisor)[0], signal.SIGKILL)
                 case other:
                     raise ValueError(other)
 
