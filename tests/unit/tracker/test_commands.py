@@ -208,11 +208,11 @@ def test_file_logs_of_all_files(node: Node) -> None:
           info-hash  {HASH.hex()}
           holders    1 alive, 0 of them complete; 0 gone
 
-          HOLDER                ADDRESS        PIECES      SINCE                     STATE
-          LT2080@10.0.0.1:6881  10.0.0.1:6881  some of it  2026-11-23T12:29:11.000Z  alive
+          HOLDER                          ADDRESS        PIECES      SINCE                     STATE
+          libtorrent-2.0.8@10.0.0.1:6881  10.0.0.1:6881  some of it  2026-11-23T12:29:11.000Z  alive
 
-          TIME                      EVENT   PEER                  DETAIL
-          2026-11-23T12:29:11.000Z  joined  LT2080@10.0.0.1:6881  10.0.0.1:6881
+          TIME                      EVENT   PEER                            DETAIL
+          2026-11-23T12:29:11.000Z  joined  libtorrent-2.0.8@10.0.0.1:6881  10.0.0.1:6881
 
         a
           published  2026-11-23T12:29:11.000Z by XT0100@10.0.0.2:6881 (10.0.0.2:6881)
@@ -309,11 +309,11 @@ def test_peers(node: Node) -> None:
     node.world.pass_time(0.25)
     assert node.answer("peers") == text(
         """
-        PEER                     ADDRESS        FILE        PIECES            SINCE                     HEARD
-        seeder-2                 10.0.1.2:6881  myfile.txt  all 32            2026-11-23T12:29:11.000Z  250ms ago
-        leecher-1                10.0.2.1:6881  myfile.txt  all 32            2026-11-23T12:29:11.123Z  250ms ago
-        leecher-4                10.0.2.4:6881  myfile.txt  0-4, 9 (6 of 32)  2026-11-23T12:29:14.100Z  250ms ago
-        A2-1-36-0@10.0.0.3:6881  10.0.0.3:6881  myfile.txt  75 % of 32        2026-11-23T12:29:14.100Z  250ms ago
+        PEER                        ADDRESS        FILE        PIECES            SINCE                     HEARD
+        seeder-2                    10.0.1.2:6881  myfile.txt  all 32            2026-11-23T12:29:11.000Z  250ms ago
+        leecher-1                   10.0.2.1:6881  myfile.txt  all 32            2026-11-23T12:29:11.123Z  250ms ago
+        leecher-4                   10.0.2.4:6881  myfile.txt  0-4, 9 (6 of 32)  2026-11-23T12:29:14.100Z  250ms ago
+        aria2-1.36.0@10.0.0.3:6881  10.0.0.3:6881  myfile.txt  75 % of 32        2026-11-23T12:29:14.100Z  250ms ago
         """
     )
 

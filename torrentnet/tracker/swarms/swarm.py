@@ -14,7 +14,7 @@ from torrentnet.tracker.swarms.peer_table import COMPLETE, EXTENDED, PEER_ID_SIZ
 from torrentnet.tracker.swarms.seed_rows import SeedRows
 from torrentnet.wire.endpoint import COMPACT_SIZE, Endpoint, endpoint_from_key, pack_endpoint_key
 from torrentnet.wire.info import piece_count
-from torrentnet.wire.peer.handshake import client_name
+from torrentnet.wire.peer.client_names import client_name
 from torrentnet.wire.udp.lookup import HolderPage
 
 if TYPE_CHECKING:

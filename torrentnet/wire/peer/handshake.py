@@ -66,19 +66,3 @@ def make_peer_id(random_bytes: bytes) -> bytes:
     if len(random_bytes) != HANDSHAKE_SIZE - 56:
         raise ValueError("a peer id needs 12 random bytes")
     return CLIENT_PREFIX + random_bytes
-
-
-def client_name(peer_id: bytes) -> str:
-    """Return the readable part of a peer id, which names the client's program.
-
-    Examples are ``A2-1-36-0`` (aria2) and ``LT2080`` (libtorrent). Without a readable part, return hex digits.
-    """
-    head = peer_id[:12].split(b"-")
-    if peer_id.startswith(b"-") and len(head) >= 2 and head[1].isalnum():
-        return head[1].decode("ascii")
-    words: list[str] = []
-    for word in head:
-        if not (word.isalnum() and word.isascii()):
-            break
-        words.append(word.decode("ascii"))
-    return "-".join(words[:4]) if len(words) >= 3 else peer_id[:6].hex()

@@ -131,9 +131,9 @@ def test_another_program_is_known_by_its_address(trial: Trial) -> None:
     trial.context = replace(trial.context, nodes={**trial.context.nodes, "seeder-1": client})
     address = f"{trial.engine.locations['seeder-1'].address}:6881"
     pending = trial.expect(ForgetsCheckPlan, "tracker", peers=("seeder-1",), within=5.0)
-    trial.print_event(1.0, "tracker", "left file=a.txt peer=A2-1-37-0@1.2.3.4:6881 address=1.2.3.4:6881")
+    trial.print_event(1.0, "tracker", "left file=a.txt peer=aria2-1.37.0@1.2.3.4:6881 address=1.2.3.4:6881")
     assert trial.evaluate(pending, 2.0) is None
-    trial.print_event(2.5, "tracker", f"left file=a.txt peer=A2-1-37-0@{address} address={address}")
+    trial.print_event(2.5, "tracker", f"left file=a.txt peer=aria2-1.37.0@{address} address={address}")
     assert trial.decide(pending, 3.0).passed
 
 

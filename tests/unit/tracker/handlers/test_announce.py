@@ -95,7 +95,7 @@ def test_standard_client_expires_after_ten_minutes(world: World) -> None:
     assert world.logged("forgotten") == []
     world.pass_time(1)
     assert world.logged("forgotten") == [
-        f"forgotten file={HASH.hex()} peer=LT2080@10.0.0.1:6881 address=10.0.0.1:6881 silent_ms=600000"
+        f"forgotten file={HASH.hex()} peer=libtorrent-2.0.8@10.0.0.1:6881 address=10.0.0.1:6881 silent_ms=600000"
     ]
 
 
@@ -125,7 +125,7 @@ def test_unknown_peer_with_extension_must_publish_again(event: AnnounceEvent, wo
 
 def test_unknown_standard_client_may_join_with_any_event(world: World) -> None:
     Client(world, "x", extended=False, peer_id=b"A2-1-36-0-0123456789").announce(left=5)
-    assert world.logged() == [f"joined file={HASH.hex()} peer=A2-1-36-0@10.0.0.1:6881 address=10.0.0.1:6881"]
+    assert world.logged() == [f"joined file={HASH.hex()} peer=aria2-1.36.0@10.0.0.1:6881 address=10.0.0.1:6881"]
 
 
 def test_stopped_of_an_unknown_peer_is_answered(world: World) -> None:
@@ -302,7 +302,7 @@ def test_libtorrent_seed_publishes_by_its_announce_url(world: World) -> None:
     client.announce(AnnounceEvent.STARTED, options=b"\x02\x17/announce?name=seed.bin")
     found = Client(world, "y", ip="10.0.0.9").lookup("seed.bin")
     assert (found.found, found.size, found.piece_length) == (True, 0, 0)
-    assert found.holders[0].name == "LT2080@10.0.0.1:6881"
+    assert found.holders[0].name == "libtorrent-2.0.8@10.0.0.1:6881"
 
 
 @pytest.mark.parametrize(("keepalive", "interval"), [(0.5, 5), (1.0, 5), (2.0, 5), (5.0, 5), (5.1, 6), (30.0, 30)])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from torrentnet.wire.errors import PeerProtocolError
 from torrentnet.wire.peer import handshake
@@ -66,34 +64,6 @@ def test_other_bytes_are_rejected_at_once(data: bytes) -> None:
 def test_our_own_peer_id() -> None:
     made = handshake.make_peer_id(b"abcdefghijkl")
     assert made == PEER
-    assert handshake.client_name(made) == "NL0100"
     for size in (11, 13):
         with pytest.raises(ValueError, match="12 random bytes"):
             handshake.make_peer_id(bytes(size))
-
-
-@pytest.mark.parametrize(
-    ("peer_id", "name"),
-    [
-        (b"-LT20B0-abcdefghijkl", "LT20B0"),
-        (b"-TR3000-abcdefghijkl", "TR3000"),
-        (b"-qB4500-abcdefghijkl", "qB4500"),
-        (b"A2-1-36-0-abcdefghij", "A2-1-36-0"),
-        (b"A2-1-36-0-\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "A2-1-36-0"),
-        (b"M7-9-2--abcdefghijkl", "M7-9-2"),
-        (b"\x00\x01\x02\x03\x04\x05" + bytes(14), "000102030405"),
-        (b"--------------------", "2d2d2d2d2d2d"),
-        (b"-\xff\xff\xff\xff-abcdefghijklmn", "2dffffffff2d"),
-    ],
-)
-def test_client_names(peer_id: bytes, name: str) -> None:
-    assert handshake.client_name(peer_id) == name
-
-
-@given(peer_id=st.binary(min_size=20, max_size=20))
-def test_any_peer_id_has_a_displayable_name(peer_id: bytes) -> None:
-    name = handshake.client_name(peer_id)
-    assert name
-    assert len(name) <= 12
-    assert all(character.isalnum() or character == "-" for character in name)
-    assert name.isascii()
