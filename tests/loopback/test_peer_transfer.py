@@ -207,7 +207,7 @@ def test_the_response_log_lists_every_response(loopback: Loopback, tmp_path: Pat
     entries = [json.loads(line) for line in lines]
     told = [(entry["from"], entry["response"], entry["bytes"], entry["result"]) for entry in entries]
     assert told[:2] == [
-        ("tracker", f"myfile.txt: {2 * PIECE + 1} bytes, complete at seed", None, ""),
+        ("tracker", f"myfile.txt: {2 * PIECE + 1} bytes, complete at seed", None, "claimed"),
         ("seed", "picked among 1", None, ""),
     ]
     assert told[2][0] == "seed"

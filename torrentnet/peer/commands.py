@@ -34,7 +34,8 @@ def add_commands(commands: Commands, peer: Peer, log: ResponseLog) -> None:
             "every response on the way to a piece",
             lambda words: _log_lines(words, log),
             complete=lambda words, word: ("--json", "--last"),
-            details="--last N   only the newest N responses\n--json     one JSON object a line",
+            details="--last N   only the newest N responses\n--json     one JSON object a line\n"
+            "RESULT is `verified` after a check here, `claimed` for what others only say",
         )
     )
     commands.add(

@@ -28,7 +28,7 @@ class ResponseEntry:
     elapsed: float | None = None
     """Seconds from request to response."""
     verdict: str = ""
-    """The result: ``verified``, or what failed."""
+    """``verified`` here, or only ``claimed`` by the sender, or what failed."""
 
 
 class ResponseLog:

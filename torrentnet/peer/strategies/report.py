@@ -44,7 +44,7 @@ class DownloadReport:
             return
         names = ", ".join(holder.name for holder in holders[:_MAX_LISTED]) or "nobody"
         more = f" and {found.complete - _MAX_LISTED} more" if found.complete > _MAX_LISTED else ""
-        self._log.add("tracker", f"{self._name}: {found.size} bytes, complete at {names}{more}")
+        self._log.add("tracker", f"{self._name}: {found.size} bytes, complete at {names}{more}", verdict="claimed")
 
     def tracker_refused(self, what: str, message: str) -> None:
         """Report a request that the tracker has refused."""

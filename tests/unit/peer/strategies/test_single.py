@@ -649,12 +649,12 @@ def test_the_response_log_has_every_step(world: World) -> None:
     entries = list(getter.log.entries())
     rows = [(entry.source, entry.what, entry.verdict) for entry in entries]
     size = len(world.data)
-    assert rows[0] == ("tracker", f"{NAME}: {size} bytes, complete at bad", "")
+    assert rows[0] == ("tracker", f"{NAME}: {size} bytes, complete at bad", "claimed")
     assert rows[1] == ("bad", "picked among 1", "")
     assert rows[2] == ("bad", f"info dictionary of {PIECES} pieces", "verified")
     assert ("bad", "piece 3", "thrown away: wrong hash") in rows
     assert ("bad", "source lost", "sent piece 3 with a wrong hash") in rows
-    assert ("tracker", f"{NAME}: {size} bytes, complete at bad, good", "") in rows
+    assert ("tracker", f"{NAME}: {size} bytes, complete at bad, good", "claimed") in rows
     assert ("good", "piece 3", "verified") in rows
     assert rows[-1] == ("disk", f"{NAME} is complete", "completed")
     verified = [entry for entry in entries if entry.what.startswith("piece ") and entry.verdict == "verified"]
