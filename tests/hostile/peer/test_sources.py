@@ -158,6 +158,25 @@ def test_a_torrent_beside_another_file_of_its_name_is_refused(
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_wrong_size_at_the_tracker_does_not_refuse_the_right_file(
+    loopback: Loopback, liar: LyingTracker, tmp_path: Path, strategy: str
+) -> None:
+    data, info = info_for(SIZE)
+    (tmp_path / "myfile.txt").write_bytes(data)
+
+    def serve(wire: Wire) -> None:
+        welcome(wire, info)
+        for request in requests(wire, info):
+            give(wire, data, request)
+
+    with FakeSeed(serve) as seed:
+        liar.lists(info, seed)
+        liar.size, liar.piece_length = SIZE + 5, 2 * PIECE
+        words = ("get", "myfile.txt", liar.address, ANYWHERE, "--dir", tmp_path, "--strategy", strategy)
+        loopback.start(PEER, *words, "--give-up", "30s").until("state", state="seed")
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_full_queue_at_the_seed_does_not_lose_the_seed(
     loopback: Loopback, liar: LyingTracker, tmp_path: Path, strategy: str
 ) -> None:

@@ -12,7 +12,6 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.storage.buffer_pool import BufferPool
-from torrentnet.peer.storage.file_store import different_content
 from torrentnet.peer.strategies.effects import FinishFile, OpenExisting, OpenPart
 from torrentnet.peer.tracker_client.lookup import LookupResult
 from torrentnet.peer.tracker_client.membership import Membership
@@ -309,11 +308,9 @@ class BaseDownload(ABC):
             self.file_finished(now)
             return
         store.close()
-        if store.info.length != swarm.size and (swarm.size or swarm.piece_length):
-            self.storage_failed(different_content(store.path), now)
-            return
-        # The same bytes may have another info dictionary, and so another info-hash, at another client. The swarm's info
-        # dictionary decides when the part file is opened with it: a file that does not match is refused then.
+        # The same bytes may have another info dictionary, and so another info-hash, at another client, and the size at
+        # the tracker is only announced. The swarm's info dictionary decides when the part file is opened with it: a
+        # file that does not match is refused then.
         self._repeat_lookup(now)
 
     def storage_failed(self, error: StorageError, now: float) -> None:
