@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 ANSWERS_NEEDED: Final = 8
 """Answers without a peer that show that it is forgotten, where each may list a part of the peers at random."""
+EMPTY_DELAY: Final = 2.0
+"""Seconds after an empty answer in which its receiver may ask again: the first question may be none."""
 NOBODY_ASKED: Final = "nobody has asked the tracker for a file"
 
 
@@ -95,10 +97,18 @@ class ObservedForgettingCheck(Check[ForgetsCheckPlan]):
         whole = next((answer for answer in lacking if self._lists_all_others(peer, answer, every)), None)
         if whole is not None:
             return CheckResult(holds=True, measured="", time=whole.time)
-        return self._by_number(peer, [answer.time for answer in lacking], listing, "answer")
+        return self._by_number(peer, [answer.time for answer in lacking if answer.listed], listing, "answer")
 
     def _lists_all_others(self, peer: str, answer: TrackerAnswer, every: Sequence[TrackerAnswer]) -> bool:
-        """Return whether an answer lists each peer that was listed by then and runs."""
+        """Return whether an answer lists each peer that was listed by then and runs.
+
+        An empty list counts only when no other answer to the same peer has followed for a while.
+        """
+        if not answer.listed:
+            until = answer.time + EMPTY_DELAY
+            followed = any(one.asker == answer.asker and answer.time < one.time <= until for one in every)
+            if followed or self.context.clock.epoch + self.context.clock.now() < until:
+                return False
         before = (one.listed for one in every if one.time <= answer.time)
         known = frozenset().union(*before) - {peer, answer.asker}
         snapshot = self.context.lab_state.snapshot

@@ -149,7 +149,24 @@ def test_an_empty_answer_shows_that_the_only_peer_is_forgotten(trial: Trial) -> 
     answer(trial, 5.0, "leecher-1", "seeder-1")
     ask(trial, 15.0, "leecher-2")
     answer(trial, 15.1, "leecher-2")
-    assert forgets(trial, 16.0).passed
+    assert forgets(trial, 18.0).passed
+
+
+def test_what_confirms_a_report_is_no_empty_list(trial: Trial) -> None:
+    ask(trial, 1.0, "leecher-1")
+    answer(trial, 5.0, "leecher-1", "seeder-1")
+    for at in range(12, 25):
+        ask(trial, float(at), "leecher-1")
+        answer(trial, at + 0.1, "leecher-1")
+    assert not forgets(trial, 31.0).judged
+
+
+def test_a_question_may_follow_an_empty_answer(trial: Trial) -> None:
+    answer(trial, 5.0, "leecher-1", "seeder-1")
+    ask(trial, 15.0, "leecher-2")
+    answer(trial, 15.1, "leecher-2")
+    answer(trial, 15.2, "leecher-2", "seeder-1")
+    assert forgets(trial, 31.0).measured == "seeder-1 was still listed at 15.2 s"
 
 
 def test_connections_decide_where_datagrams_cannot_be_read(trial: Trial) -> None:

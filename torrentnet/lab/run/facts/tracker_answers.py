@@ -33,7 +33,10 @@ class TrackerAnswer:
     listed: frozenset[str]
     """The other nodes whose addresses are in it."""
     asked: bool
-    """Whether it answers a datagram with the file's name, so that a list without an address is an empty one."""
+    """Whether it answers the first datagram with the file's name that the peer has ever sent.
+
+    Only such an answer without an address is an empty list: later ones may confirm what the peer has reported.
+    """
 
 
 def tracker_answers(tracker: str, sighted: Iterable[Event], since: float = 0.0) -> list[TrackerAnswer]:
@@ -44,12 +47,15 @@ def tracker_answers(tracker: str, sighted: Iterable[Event], since: float = 0.0) 
     """
     answers = []
     requests: dict[str, float] = {}
+    have_asked: set[str] = set()
     for event in sorted(sighted, key=lambda event: event.time):
         get = event.fields.get
         asker = get("to", "")
         if event.node != tracker:
             if get("direction") == "out" and get("file") == "true" and asker.partition(":")[0] == tracker:
-                requests[get("from", "")] = event.time
+                if event.node not in have_asked:
+                    requests[get("from", "")] = event.time
+                have_asked.add(event.node)
             continue
         if get("direction") != "out":
             continue

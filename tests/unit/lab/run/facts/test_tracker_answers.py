@@ -25,6 +25,8 @@ def test_an_answer_without_addresses_counts_only_after_a_question() -> None:
     assert tracker_answers("tracker", [ask(1.0, "leecher", "false"), out(1.1, "leecher")]) == []
     (answer,) = tracker_answers("tracker", [ask(1.0, "leecher"), out(1.1, "leecher"), out(1.2, "leecher")])
     assert (answer.listed, answer.asked) == (frozenset(), True)
+    again = [ask(1.0, "leecher"), out(1.1, "leecher"), ask(2.0, "leecher"), out(2.1, "leecher")]
+    assert [answer.time for answer in tracker_answers("tracker", again)] == [1.1]
     # It came too late to be the answer, or went to somebody else.
     assert tracker_answers("tracker", [ask(1.0, "leecher"), out(9.0, "leecher")]) == []
     assert tracker_answers("tracker", [ask(1.0, "leecher"), out(1.1, "other")]) == []
