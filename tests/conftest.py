@@ -5,9 +5,9 @@ labs. Where the tests of a file run on several engines, one worker runs those on
 one scenario run together, too. The plugin's own mark for that has no effect with the pytest that we use.
 
 Labs mostly wait, and unit tests never do. With three workers or more, the last one runs unit tests alone, at a lower
-priority: they use the time of the processors that the labs leave, and delay none of them. The others begin with
-Docker's labs, but one of them with those without Docker, so that fewer of Docker's, which need more of the
-processors, run at the same time.
+priority: they use the time of the processors that the labs leave, and delay none of them. Half of the others begin
+with Docker's labs, and half with those without Docker: fewer of Docker's, which need more of the processors, run at the
+same time.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
             kinds = [Kind.DOCKER, Kind.OTHER, Kind.UNIT]
             if self._has_low_priority(node):
                 kinds.reverse()
-            elif node.gateway.id == "gw0":
+            elif int(node.gateway.id.removeprefix("gw")) % 2 == 0:
                 kinds = [Kind.OTHER, Kind.DOCKER, Kind.UNIT]
             return lambda scope: (kinds.index(kind_of(scope)), places[scope])
 
