@@ -5,6 +5,7 @@ Tested by tests/unit/adapters/observer/test_main.py.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -52,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: tuple[ObserverSettings, str | None, str]) -> int:
     settings, console, log_level = options
+    if console and settings.user is not None:
+        close_directory(Path(console).absolute().parent, settings.directory)
     # Forked first: no other thread runs yet.
     child = ProgramChild(settings, os.environ)
     commands = ProgramCommands(settings.name)
@@ -65,6 +68,17 @@ def _run(options: tuple[ObserverSettings, str | None, str]) -> int:
 
     with shell:
         return shell.run(work, node.stop)
+
+
+def close_directory(console: Path, directory: Path) -> None:
+    """Keep the program's user out of the console's directory.
+
+    A container's directory may come with the modes of its image, where everybody may write. One in which the program's
+    own directory lies stays open.
+    """
+    if not directory.is_relative_to(console):
+        with contextlib.suppress(OSError):
+            console.chmod(0o700)
 
 
 def _endpoint(text: str) -> Endpoint:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from torrentnet.adapters.observer.child import descendants
 from torrentnet.adapters.observer.file_search import FileSearch
-from torrentnet.adapters.observer.network.network_watch import NetworkWatch
+from torrentnet.adapters.observer.network.network_watch import FILE_ROLES, NetworkWatch
 from torrentnet.adapters.observer.output import OutputLimit, OutputLines
 from torrentnet.adapters.observer.terminal import ProgramTerminal
 from torrentnet.runtime.signals import block_signals
@@ -29,7 +29,6 @@ SEARCH_INTERVAL: Final = 0.1
 """Seconds between two searches for the complete file."""
 STOP_TIMEOUT: Final = 5.0
 """Seconds that a program has to end after SIGTERM."""
-FILE_ROLES: Final = ("share", "get")
 LEFT_OUT_INTERVAL: Final = 1.0
 READ_BYTES: Final = 64 * 1024
 MAX_LAST_OUTPUT: Final = 1024 * 1024

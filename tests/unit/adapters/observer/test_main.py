@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from torrentnet.adapters.observer.__main__ import _parser, main, parse_settings
+from torrentnet.adapters.observer.__main__ import _parser, close_directory, main, parse_settings
 from torrentnet.adapters.observer.settings import ObserverSettings, WantedFile
 from torrentnet.wire.endpoint import Endpoint
 
@@ -46,6 +46,16 @@ def test_a_nodes_own_address_is_that_of_the_network() -> None:
     assert settings("run", "--name", "a", "--listen", "127.0.0.1:1", "--node", "a=198.18.0.5:1").address == "198.18.0.5"
     assert settings("run", "--name", "a", "--listen", "127.0.0.1:1").address == "127.0.0.1"
     assert settings("run", "--name", "a").address == ""
+
+
+def test_the_consoles_directory_is_closed_to_the_program(tmp_path: Path) -> None:
+    console, data = tmp_path / "console", tmp_path / "data"
+    console.mkdir(mode=0o755)
+    tmp_path.chmod(0o755)
+    close_directory(console, data)
+    close_directory(tmp_path, data)
+    close_directory(tmp_path / "absent", data)
+    assert (console.stat().st_mode & 0o777, tmp_path.stat().st_mode & 0o777) == (0o700, 0o755)
 
 
 @pytest.mark.parametrize(

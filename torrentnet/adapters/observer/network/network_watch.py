@@ -26,6 +26,15 @@ BUSY_INTERVAL: Final = 0.05
 IDLE_INTERVAL: Final = 0.1
 SOCKETS_INTERVAL: Final = 0.5
 """Seconds between two looks at the sockets of a program that is up."""
+SETTLED_INTERVAL: Final = 2.0
+"""Seconds between two looks at the sockets of a program of which everything is known."""
+FILE_ROLES: Final = ("share", "get")
+CONNECTING_TIME: Final = 1.5
+"""Seconds after a SYN in which a new connection may appear."""
+DUMP_INTERVAL: Final = 5.0
+"""Longest time between two looks at all connections."""
+DUMP_SHARE_OF_TIME: Final = 0.05
+"""Most of the time that these looks take: in a kernel with a large table, one takes many milliseconds."""
 PACKETS_AT_ONCE: Final = 1000
 """Packets that are read in one turn, so that the program's terminal does not wait long."""
 
@@ -56,6 +65,8 @@ class NetworkWatch:
             settings.role, settings.listen, settings.address, settings.ready, system.monotonic()
         )
         self._sockets_at = self._connections_at = 0.0
+        self._dumped_at = float("-inf")
+        self._dump_took = 0.0
         self._have = 0
         self._told_missing = False
         self.up = False
@@ -105,19 +116,20 @@ class NetworkWatch:
 
     def sockets(self) -> list[OpenSocket]:
         """Return the program's sockets as they are now."""
-        return read_sockets(self._owner)
+        return read_sockets(self._owner, self._source.listening if self._source is not None else None)
 
     # -- looks -------------------------------------------------------------------------------------
 
     def look(self, now: float, *, complete: bool) -> None:
         """Look at what has changed; ``complete`` says that the node has its file."""
-        if now >= self._sockets_at + (SOCKETS_INTERVAL if self.up else BUSY_INTERVAL):
+        settled = self.up and (self._settings.role not in FILE_ROLES or (complete and self.listens))
+        if now >= self._sockets_at + (SETTLED_INTERVAL if settled else SOCKETS_INTERVAL if self.up else BUSY_INTERVAL):
             self._sockets_at = now
             self._look_at_sockets(now)
         busy = self._settings.role == "get" and not complete
         if now >= self._connections_at + (BUSY_INTERVAL if busy else IDLE_INTERVAL):
             self._connections_at = now
-            self.count(now)
+            self.count(now, dump=self._dump_is_due(now))
             if busy:
                 self._report_progress()
 
@@ -136,14 +148,27 @@ class NetworkWatch:
                 address=self._readiness.address,
             )
 
-    def count(self, now: float, *, last: bool = False) -> None:
-        """Count the bytes of all connections, and report the changes."""
+    def _dump_is_due(self, now: float) -> bool:
+        """Return whether connections may have changed, and looking is worth its time."""
+        if now < self._dumped_at + self._dump_took / DUMP_SHARE_OF_TIME:
+            return False
+        fresh = now < self.packets.connecting_at + CONNECTING_TIME
+        return self.capture is None or fresh or self._pairs.any_open or now >= self._dumped_at + DUMP_INTERVAL
+
+    def count(self, now: float, *, last: bool = False, dump: bool = True) -> None:
+        """Count the bytes of all connections, and report the changes.
+
+        Without ``dump``, only the connections that have ended are new.
+        """
         if self._source is None:
             self.read_packets(now)
             return
         try:
             # In this order: what ends after the dump is in the second list, and its last packet has been captured.
-            existing = self._source.existing()
+            existing = self._source.existing() if dump else None
+            if dump:
+                self._dumped_at = now
+                self._dump_took = self._system.monotonic() - now
             ended = self._source.ended()
         except OSError as error:
             self._source.close()

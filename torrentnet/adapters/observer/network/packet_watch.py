@@ -97,6 +97,8 @@ class PacketWatch:
         self._fins: dict[tuple[int, int], int] = {}
         self.kept: deque[KeptDatagram] = deque(maxlen=MAX_KEPT)
         """The newest datagrams, oldest first."""
+        self.connecting_at = float("-inf")
+        """When a SYN was seen last."""
         self.called_tracker = False
         """Whether the program has sent a datagram to the tracker."""
         self.first_words: list[bytes] = []
@@ -176,6 +178,8 @@ class PacketWatch:
             if ends.count(self._nodes.own_address) != 1:
                 return
             outgoing = packet.source.ip == self._nodes.own_address
+        if packet.flags & SYN:
+            self.connecting_at = now
         if packet.flags & SYN and outgoing and not packet.flags & ACK:
             self._dial(packet.target, now)
         if not outgoing:

@@ -51,8 +51,13 @@ class PairCounter:
         self._reported: dict[str, tuple[int, int]] = {}
         self._reported_at: dict[str, float] = {}
 
-    def update(self, existing: Iterable[TcpConnection], ended: Iterable[TcpConnection]) -> None:
-        """Count a dump of connections, and those that have ended until after the dump."""
+    def update(self, existing: Iterable[TcpConnection] | None, ended: Iterable[TcpConnection]) -> None:
+        """Count a dump of connections, and those that have ended until after the dump.
+
+        Without a dump, the open connections stay as they were.
+        """
+        if existing is None:
+            existing = list(self._open.values())
         now = {one.cookie: one for one in existing if one.cookie not in self._ended}
         before, self._open = self._open, {}
         for cookie, one in now.items():
@@ -80,6 +85,11 @@ class PairCounter:
             fin = known is not None and known.state in _FIN_RECEIVED
         total.received += connection.received - fin
         total.sent += connection.sent
+
+    @property
+    def any_open(self) -> bool:
+        """Whether the program had a connection in the last dump."""
+        return bool(self._open)
 
     def totals(self) -> dict[str, PairBytes]:
         """Return the bytes of every peer, by its address."""

@@ -1,7 +1,9 @@
 """TCP connections with their byte counts, from the kernel (sock_diag(7)).
 
-A dump has the connections that exist. The multicast group of destroyed sockets has the last counts of each connection
-that has ended, however short it was. Source of all layouts: linux/inet_diag.h, linux/sock_diag.h, linux/tcp.h.
+A dump has the sockets that exist. For the connections among them the kernel walks through those of all network
+namespaces, which takes a millisecond and more; the sockets that listen take a hundredth of that. The multicast group
+of destroyed sockets has the last counts of each connection that has ended, however short it was. Source of all
+layouts: linux/inet_diag.h, linux/sock_diag.h, linux/tcp.h.
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
 NETLINK_SOCK_DIAG: Final = 4
 DESTROYED_TCP: Final = 1 << 0
 """Multicast group SKNLGRP_INET_TCP_DESTROY."""
+TCPDIAG_GETSOCK: Final = 18
+"""The older message type: its dump has all address families at once."""
 SOCK_DIAG_BY_FAMILY: Final = 20
-TCP_CLOSE_WAIT: Final = 8
 RECEIVE_BUFFER: Final = 1 << 20
 READ_BYTES: Final = 1 << 17
 DUMP_TIMEOUT: Final = 1.0
@@ -30,7 +33,7 @@ _NLMSG_ERROR: Final = 2
 _NLMSG_DONE: Final = 3
 _NLM_F_DUMP_REQUEST: Final = 0x301
 _MESSAGE: Final = struct.Struct("=IHHII")
-_REQUEST: Final = struct.Struct("=BBBxI48x")
+_REQUEST: Final = struct.Struct("=xxxB48xIxxxx")
 _SOCKET: Final = struct.Struct("=BBBx2s2s16s16sIIIIIIII")
 _ATTRIBUTE: Final = struct.Struct("=HH")
 _TYPE_MASK: Final = 0x3FFF
@@ -39,8 +42,10 @@ _ACKED_AND_RECEIVED: Final = struct.Struct("=QQ")
 _ACKED_AT: Final = 120
 _SENT_AND_RETRANSMITTED: Final = struct.Struct("=QQ")
 _SENT_AT: Final = 200
-# Listening, half-open and TIME_WAIT sockets have moved nothing, or have been counted as destroyed.
-_STATES: Final = sum(1 << state for state in (1, 4, 5, 7, 8, 9, 11))
+# Half-open and TIME_WAIT sockets have moved nothing, or have been counted as destroyed.
+_CONNECTED: Final = sum(1 << state for state in (1, 4, 5, 7, 8, 9, 11))
+_LISTENING: Final = 1 << 10
+_STATE_LISTEN: Final = 10
 _MAPPED: Final = bytes(10) + b"\xff\xff"
 
 
@@ -62,16 +67,25 @@ class TcpConnection:
     """0 once the program has closed the socket."""
 
 
-def dump_request(family: int) -> bytes:
-    """Return the request for all TCP connections of an address family."""
-    body = _REQUEST.pack(family, socket.IPPROTO_TCP, 1 << (_INET_DIAG_INFO - 1), _STATES)
-    return _MESSAGE.pack(_MESSAGE.size + len(body), SOCK_DIAG_BY_FAMILY, _NLM_F_DUMP_REQUEST, 0, 0) + body
+@dataclass(frozen=True, slots=True)
+class TcpListener:
+    """A TCP socket that listens."""
+
+    address: Endpoint
+    user: int
+    inode: int
 
 
-def parse_messages(data: bytes) -> Iterator[TcpConnection | int | None]:
-    """Yield the connections in a datagram of the kernel's.
+def dump_request(states: int) -> bytes:
+    """Return the request for all TCP sockets in these states."""
+    body = _REQUEST.pack(1 << (_INET_DIAG_INFO - 1), states)
+    return _MESSAGE.pack(_MESSAGE.size + len(body), TCPDIAG_GETSOCK, _NLM_F_DUMP_REQUEST, 0, 0) + body
 
-    None marks the end of a dump, a number an error. Connections between IPv6 addresses are left out.
+
+def parse_messages(data: bytes) -> Iterator[TcpConnection | TcpListener | int | None]:
+    """Yield the sockets in a datagram of the kernel's.
+
+    None marks the end of a dump, a number an error. Sockets with IPv6 addresses are left out.
     """
     at = 0
     while at + _MESSAGE.size <= len(data):
@@ -83,12 +97,12 @@ def parse_messages(data: bytes) -> Iterator[TcpConnection | int | None]:
             yield None
         elif kind == _NLMSG_ERROR:
             yield -struct.unpack_from("=i", body)[0] if len(body) >= 4 else errno.EBADMSG
-        elif kind == SOCK_DIAG_BY_FAMILY and (connection := _parse_connection(body)) is not None:
-            yield connection
+        elif kind in {TCPDIAG_GETSOCK, SOCK_DIAG_BY_FAMILY} and (found := _parse_socket(body)) is not None:
+            yield found
         at += (length + 3) & ~3
 
 
-def _parse_connection(body: bytes) -> TcpConnection | None:
+def _parse_socket(body: bytes) -> TcpConnection | TcpListener | None:
     if len(body) < _SOCKET.size:
         return None
     fields = _SOCKET.unpack_from(body)
@@ -96,6 +110,9 @@ def _parse_connection(body: bytes) -> TcpConnection | None:
     cookie = fields[8] | fields[9] << 32
     user, inode = fields[13], fields[14]
     ends = [_address(family, raw) for raw in (local, remote)]
+    here = Endpoint(str(ends[0]), int.from_bytes(local_port, "big"))
+    if state == _STATE_LISTEN:
+        return None if ends[0] is None else TcpListener(here, user, inode)
     info = _attribute(body, _SOCKET.size, _INET_DIAG_INFO)
     # A listening socket has no far end.
     if None in ends or not any(remote_port) or len(info) < _ACKED_AT + _ACKED_AND_RECEIVED.size:
@@ -105,7 +122,6 @@ def _parse_connection(body: bytes) -> TcpConnection | None:
         # The acknowledged bytes count SYN and FIN, the sent ones do not.
         total, again = _SENT_AND_RETRANSMITTED.unpack_from(info, _SENT_AT)
         acked = min(acked, max(0, total - again))
-    here = Endpoint(str(ends[0]), int.from_bytes(local_port, "big"))
     there = Endpoint(str(ends[1]), int.from_bytes(remote_port, "big"))
     return TcpConnection(cookie, here, there, received, acked, state, user, inode)
 
@@ -113,6 +129,8 @@ def _parse_connection(body: bytes) -> TcpConnection | None:
 def _address(family: int, raw: bytes) -> str | None:
     if family == socket.AF_INET:
         return socket.inet_ntoa(raw[:4])
+    if raw == bytes(16):
+        return "0.0.0.0"
     return socket.inet_ntoa(raw[len(_MAPPED) :]) if raw.startswith(_MAPPED) else None
 
 
@@ -148,18 +166,19 @@ class ConnectionSource:
 
     def existing(self) -> list[TcpConnection]:
         """Return the connections that exist. Raises OSError."""
-        return [connection for family in (socket.AF_INET, socket.AF_INET6) for connection in self._dump(family)]
+        return [one for one in self._dump(_CONNECTED) if isinstance(one, TcpConnection)]
 
-    def _dump(self, family: int) -> Iterator[TcpConnection]:
-        self._dumps.send(dump_request(family))
+    def listening(self) -> list[TcpListener]:
+        """Return the sockets that listen. Raises OSError."""
+        return [one for one in self._dump(_LISTENING) if isinstance(one, TcpListener)]
+
+    def _dump(self, states: int) -> Iterator[TcpConnection | TcpListener]:
+        self._dumps.send(dump_request(states))
         while True:
             for message in parse_messages(self._dumps.recv(READ_BYTES)):
                 if message is None:
                     return
                 if isinstance(message, int):
-                    # Without IPv6 there is nothing to list.
-                    if family == socket.AF_INET6 and message in {errno.ENOENT, errno.EAFNOSUPPORT}:
-                        return
                     raise OSError(message, "socket diagnostics")
                 yield message
 

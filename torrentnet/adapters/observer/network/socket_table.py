@@ -15,12 +15,15 @@ from torrentnet.wire.endpoint import Endpoint
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from torrentnet.adapters.observer.network.sock_diag import TcpListener
+
 LISTEN_GRACE: Final = 1.0
 """Seconds after which a peer that listens is up, whether it has sent a datagram to the tracker or not."""
 RESOLVER: Final = "127.0.0.11"
 """Docker's own resolver listens in every container."""
 
 _TABLES: Final = ("tcp", "tcp6", "udp", "udp6")
+_UDP_TABLES: Final = ("udp", "udp6")
 _LISTENING: Final = "0A"
 _UNCONNECTED: Final = "07"
 _MAPPED: Final = bytes(10) + b"\xff\xff"
@@ -108,11 +111,20 @@ def _socket_inodes(processes: Iterable[int]) -> Iterator[int]:
                         yield int(target[len(_SOCKET_LINK) : -1])
 
 
-def read_sockets(owner: SocketOwner) -> list[OpenSocket]:
-    """Return the program's open sockets."""
+def read_sockets(owner: SocketOwner, listening: Callable[[], Iterable[TcpListener]] | None = None) -> list[OpenSocket]:
+    """Return the program's open sockets.
+
+    ``listening`` returns the TCP sockets that listen; without it they are read from /proc/net, which takes long.
+    """
     owner.refresh()
     found = []
-    for table in _TABLES:
+    if listening is not None:
+        found += [
+            OpenSocket("tcp", one.address, one.user, one.inode)
+            for one in listening()
+            if owner.owns(one.user, one.inode) and one.address.ip != RESOLVER
+        ]
+    for table in _TABLES if listening is None else _UDP_TABLES:
         try:
             text = Path("/proc/thread-self/net", table).read_text("ascii")
         except OSError:

@@ -32,6 +32,16 @@ def test_open_and_ended_connections_add_up() -> None:
     assert pairs.totals() == {PEER: PairBytes(141, 4)}
 
 
+def test_without_a_dump_open_connections_stay_as_they_were() -> None:
+    pairs = counter()
+    assert not pairs.any_open
+    pairs.update([connection(1, 10), connection(2, 20)], [])
+    assert pairs.any_open
+    pairs.update(None, [connection(2, 25), connection(3, 1)])
+    assert pairs.totals() == {PEER: PairBytes(36, 0)}
+    assert pairs.any_open
+
+
 def test_a_connection_that_ends_during_the_dump_counts_once() -> None:
     pairs = counter()
     pairs.update([connection(1, 10)], [connection(1, 12)])

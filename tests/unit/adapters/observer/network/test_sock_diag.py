@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 import time
@@ -10,7 +11,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torrentnet.adapters.observer.network.sock_diag import ConnectionSource, TcpConnection, parse_messages
+from torrentnet.adapters.observer.network.sock_diag import ConnectionSource, TcpConnection, TcpListener, parse_messages
 from torrentnet.wire.endpoint import Endpoint
 
 LOCAL, REMOTE = Endpoint("198.18.0.2", 6881), Endpoint("198.18.0.3", 40_000)
@@ -84,6 +85,8 @@ def test_connections_of_this_machine_are_counted_to_the_byte() -> None:
             (True, 1000, 5000),
             (False, 5000, 1000),
         }
+        listener = TcpListener(Endpoint("127.0.0.1", port), os.getuid(), os.fstat(server.fileno()).st_ino)
+        assert listener in source.listening()
         here.close()
         there.close()
     ended: list[TcpConnection] = []
