@@ -247,3 +247,12 @@ def test_a_trigger_on_a_node_whose_lines_were_lost_is_not_judged(scenario: Path)
         engine.on_lost("leecher printed too fast", "leecher")
         outcome = lab.play()
     assert (outcome.verdict, outcome.error) == ("not judged", "leecher printed too fast")
+
+
+def test_programs_are_checked_before_anything_is_made(scenario: Path, tmp_path: Path) -> None:
+    with (
+        pytest.raises(UsageError, match="--peers nowhere: there is no such folder or archive"),
+        torrentnet.lab.open(scenario, engine=StubEngine(), peers="nowhere"),
+    ):
+        raise AssertionError
+    assert not any((tmp_path / "home").iterdir())

@@ -48,6 +48,16 @@ def test_worse(torrentnet_lab):
     assert False
 """
 
+PROGRAMS = """
+import pytest
+from torrentnet.lab.errors import UsageError
+
+@pytest.mark.parametrize("given", [{"programs": {"mine": "mine"}}, {"tracker": "mine", "programs": {"mine": "mine"}}])
+def test_found(torrentnet_open, given):
+    with pytest.raises(UsageError, match="no node runs the program `mine`"):
+        torrentnet_open("x.yaml", **given)
+"""
+
 
 @pytest.fixture
 def home(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -67,6 +77,15 @@ def test_fixtures_bring_labs_up_and_remove_them(pytester: pytest.Pytester, home:
     pytester.makepyfile(GOOD)
     run(pytester).assert_outcomes(passed=2)
     assert [path.name for path in home.iterdir()] == ["runs"]
+
+
+def test_programs_are_found_beside_the_test(pytester: pytest.Pytester, home: Path) -> None:
+    folder = pytester.mkdir("tests")
+    (folder / "mine").mkdir()
+    for name in ("tracker.py", "peer.py"):
+        (folder / "mine" / name).touch()
+    (folder / "test_mine.py").write_text(PROGRAMS, encoding="utf-8")
+    run(pytester, "tests").assert_outcomes(passed=2)
 
 
 def test_a_failure_shows_the_last_lines_of_its_nodes(pytester: pytest.Pytester, home: Path) -> None:
