@@ -128,14 +128,20 @@ class NetworkFaults:
         for update in updates:
             if update is None or not update.problem or self._controller is None:
                 continue
-            if self._engine.state(update.node).status is not NodeStatus.RUNNING:
-                # The node's program has ended by itself, and its network with it.
-                self.node_unreachable(update.node)
+            if self._ended_by_itself(update.node):
                 continue
             again = self._controller.node_reachable(update.node)
-            if again is not None and again.problem:
+            # The engine may learn of the node's end only now.
+            if again is not None and again.problem and not self._ended_by_itself(update.node):
                 problems.append(again.problem)
         return problems
+
+    def _ended_by_itself(self, node: str) -> bool:
+        """Return whether a node's program has ended by itself, and its network with it."""
+        if self._engine.state(node).status is NodeStatus.RUNNING:
+            return False
+        self.node_unreachable(node)
+        return True
 
     # -- overrides ---------------------------------------------------------------------------------
 

@@ -193,6 +193,20 @@ def test_a_node_that_has_ended_needs_no_rules(lab: FaultLab) -> None:
     assert (lab.records[-1].set_in, lab.records[-1].error) == (("tracker",), "")
 
 
+def test_a_node_whose_end_is_noticed_late_needs_no_rules(lab: FaultLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = [NodeState(NodeStatus.RUNNING)]
+    state = lab.engine.state
+
+    def late(node: str) -> NodeState:
+        return seen.pop() if node == "seeder-1" and seen else state(node)
+
+    lab.engine.states["seeder-1"] = NodeState(NodeStatus.EXITED, 1)
+    monkeypatch.setattr(lab.engine, "state", late)
+    lab.play(fault(0, 3.0, override(("tracker", "seeder-1"), ("seeder-1", "tracker"))))
+    assert not seen
+    assert (lab.records[-1].set_in, lab.records[-1].error) == (("tracker",), "")
+
+
 @pytest.mark.parametrize(("packets", "text"), [(5, "partition: 5 packets stopped"), (0, "partition: no packet met it")])
 def test_counts_are_reported_when_a_fault_ends(lab: FaultLab, packets: int, text: str) -> None:
     lab.engine.rooted["tracker"] = ExecResult(0, COUNTED.format(packets=packets, bytes=packets * 60), "")
