@@ -127,7 +127,11 @@ MUTANTS: Final[dict[str, Submission]] = {
     "one_recv": Submission(
         "receives a file by one call",
         (
-            Edit("peer.py", "PART = 65536  # bytes that are asked for at once", "PART = 1 << 30  # the whole file"),
+            Edit(
+                "peer.py",
+                "PART = 65536  # bytes that are asked for at once",
+                "PART = 100 * 1024 * 1024  # the whole file",
+            ),
             Edit(
                 "peer.py",
                 '        data = b""\n'
