@@ -11,7 +11,7 @@ export PIP_USER := 0
 unexport PIP_TARGET PIP_PREFIX PIP_ROOT PYTHONHOME
 
 # What the user gives goes by the environment, as it is: neither make nor a shell reads it as code.
-VALUES := scenario set program tracker peers trust path engine node args grid repeat quick only runs write again python minutes seed hours
+VALUES := scenario set program tracker peers trust path engine node args grid repeat quick only runs write again python minutes seed hours jobs
 $(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
 export $(VALUES)
 CALL = $(BIN)/python -I -S scripts/call.py
@@ -121,6 +121,9 @@ fuzz: $(VENV)/.test ## random packets, messages and scenarios: make fuzz [minute
 
 torture: $(VENV)/.test ## the lab while its output, disk, terminal or helpers fail: every cell, and the table; some 20 minutes
 	@$(CALL) $(PYTEST) -p no:cacheprovider --numprocesses 2 tests/torture +args
+
+mutants: $(VENV)/.test ## grade programs of which it is known what is wrong: make mutants [only="plain one_recv"] [repeat=20] [jobs=4]
+	@$(CALL) $(BIN)/python -m tests.submissions.grade_mutants +only +repeat +jobs
 
 lint: $(VENV)/.test ## ruff and mypy
 	@$(BIN)/ruff check .
