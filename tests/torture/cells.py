@@ -102,8 +102,8 @@ def _signal_cells() -> Iterator[Cell]:
                 command, "terminal, Ctrl-C twice", pty=True, phase=phase, action="interrupt interrupt", **INTERRUPTED
             )
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        # Before anything exists there is nothing to record.
-        yield Cell("run", name, phase="start", action=name, status=(130, 129, 143), verdict=None)
+        # Before anything exists there is nothing to record. 1 is of a Python that has not started yet.
+        yield Cell("run", name, phase="start", action=name, status=(1, 130, 129, 143), verdict=None)
     for command in ("logs", "watch"):
         yield Cell(command, "terminal closed", pty=True, phase="end", action="close", status=(), verdict="passed")
     yield Cell("down", "terminal closed", pty=True, phase="start", action="close", status=(), verdict="passed")

@@ -61,6 +61,8 @@ class Warden:
             reading, writing = os.pipe()
             self._shell, self._terminal = os.fork(), reading
         if self._shell == 0:
+            # The matrix itself may run below nohup.
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
             if kind == "pipe":
                 os.setsid()
                 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
