@@ -298,13 +298,16 @@ def remove_orphans(engine: Engine, home: Path, report: ProgressCallback) -> list
     """Remove everything of labs whose owner was killed; return their projects."""
     removed = collect_orphans(engine, is_finished)
     for lab in removed:
+        if lab.problem:
+            report(f"{lab.project} has no owner any more, and is left: {lab.problem}")
+            continue
         report(f"removed what {lab.project} left behind")
         for directory in {home, lab.home or home}:
             _forget(directory, lab.project)
     for project in list(orphaned_projects(home)):
         _forget(home, project)
     workspace.remove_stale(state_folder(home) / workspace.FOLDER)
-    return [lab.project for lab in removed]
+    return [lab.project for lab in removed if not lab.problem]
 
 
 def take_down(engine: Engine, home: Path, running: RunningLab | None) -> None:

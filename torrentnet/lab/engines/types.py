@@ -182,6 +182,8 @@ class RemovedLab:
     project: str
     home: Path | None = None
     """Its home directory; None where the engine does not know that it is on this machine."""
+    problem: str = ""
+    """Why something of it is left; empty where nothing is."""
 
 
 class NothingChangedError(LabError):

@@ -19,7 +19,7 @@ import requests
 
 from torrentnet.lab.engines.docker import labels
 from torrentnet.lab.engines.owner import Owner, boot_id, directory_id, is_dead
-from torrentnet.lab.engines.types import Mode
+from torrentnet.lab.engines.types import Mode, RemovedLab
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.installation import typed_command
 
@@ -34,6 +34,7 @@ UNSETTLED_ATTEMPTS: Final = 7
 RESTART_TIME: Final = 60.0
 """For an engine that is being restarted."""
 RESTART_INTERVAL: Final = 0.5
+ORPHAN_TIMEOUT: Final = 10
 ALIVE: Final = {"running", "paused", "restarting"}
 
 log: Final = logging.getLogger(__name__)
@@ -97,13 +98,28 @@ def is_orphan(
     return not finished(state, remains.project)
 
 
-def collect_orphans(client: docker.DockerClient, finished: Callable[[Path, str], bool]) -> list[str]:
-    """Remove this user's labs of dead owners; returns their projects."""
+def collect_orphans(client: docker.DockerClient, finished: Callable[[Path, str], bool]) -> list[RemovedLab]:
+    """Remove this user's labs of dead owners; returns them.
+
+    One that the engine does not remove must not keep others from starting: it is returned with the reason.
+    """
     removed = []
+    usual = client.api.timeout
     for remains in find(client, f"{labels.USER}={os.getuid()}"):
-        if is_orphan(remains, finished=finished):
+        if not is_orphan(remains, finished=finished):
+            continue
+        problem = ""
+        try:
+            client.api.timeout = ORPHAN_TIMEOUT
             remove(client, remains.project)
-            removed.append(remains.project)
+        except requests.Timeout:
+            problem = f"Docker did not answer within {ORPHAN_TIMEOUT} s (a paused container that is being checked?)"
+        except EngineError as error:
+            problem = error.message
+        finally:
+            client.api.timeout = usual
+        # The home may be on another machine, so it is not returned.
+        removed.append(RemovedLab(remains.project, problem=problem))
     return removed
 
 

@@ -143,9 +143,8 @@ class DockerEngine(Engine):
         return diagnosis.diagnose(self._root, lambda: self.client)
 
     def collect_orphans(self, is_finished: Callable[[Path, str], bool]) -> list[RemovedLab]:
-        # The home may be on another machine, so it is not returned.
         with translate_errors("looking for labs of dead owners"):
-            return [RemovedLab(project) for project in cleanup.collect_orphans(self.client, is_finished)]
+            return cleanup.collect_orphans(self.client, is_finished)
 
     def prepare(self, progress: ProgressCallback) -> None:
         with translate_errors("the image"):

@@ -143,3 +143,33 @@ def test_an_engine_that_does_not_come_back_is_named_with_the_remedy(monkeypatch:
     error = caught.value
     assert error.message == f"the lab {PROJECT} could not be removed: no Docker Engine answers at unix:///d.sock"
     assert error.hint == "start that engine; then `make down`, or the next lab, removes what is left"
+
+
+class StuckApi:
+    """An engine that has a lab of a dead owner, and never answers when it is to remove the lab's container."""
+
+    timeout = 60
+
+    def containers(self, **_: object) -> list[dict[str, object]]:
+        marks = {**labels.owner_labels(Mode.RUN), labels.OWNER: str(DEAD), labels.LAB: PROJECT}
+        return [{"Id": "1", "Labels": marks, "State": "paused"}]
+
+    def networks(self, **_: object) -> list[object]:
+        return []
+
+    def volumes(self, **_: object) -> dict[str, list[object]]:
+        return {"Volumes": []}
+
+    def remove_container(self, *_: object, **__: object) -> None:
+        raise requests.ReadTimeout
+
+
+class StuckClient:
+    api = StuckApi()
+
+
+def test_a_dead_lab_that_cannot_be_removed_stops_nobody() -> None:
+    (left,) = cleanup.collect_orphans(StuckClient(), is_finished)  # type: ignore[arg-type]
+    assert left.project == PROJECT
+    assert left.problem == "Docker did not answer within 10 s (a paused container that is being checked?)"
+    assert StuckClient.api.timeout == 60
