@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MIN_ENGINE: Final = (25, 0)
-"""For `start_interval` of health checks."""
+"""The oldest release with which the lab is meant to work."""
 MIN_COMPOSE: Final = (2, 24)
 """For `!reset` in Compose files."""
 MIN_DISK: Final = 2 * 1024**3

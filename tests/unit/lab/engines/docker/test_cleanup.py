@@ -146,7 +146,7 @@ def test_an_engine_that_does_not_come_back_is_named_with_the_remedy(monkeypatch:
 
 
 class StuckApi:
-    """An engine that has a lab of a dead owner, and never answers when it is to remove the lab's container."""
+    """An engine that never answers when it is to remove a dead lab's container."""
 
     timeout = 60
 

@@ -149,6 +149,8 @@ def test_the_base_file_restricts_the_extended_services() -> None:
         # Whatever the engine's own default is: the lab reads what nodes print.
         assert pattern["logging"]["driver"] == "json-file"
         assert pattern["logging"]["options"]["mode"] == "blocking"
+        # A node that is paused during a check of its health blocks the engine.
+        assert pattern["healthcheck"] == {"disable": True}
         assert "privileged" not in pattern
         assert "cap_add" not in pattern
         # `docker compose stop` grants a node what both engines grant it.
