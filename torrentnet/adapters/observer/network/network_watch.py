@@ -9,8 +9,9 @@ from torrentnet.adapters.observer.network.known_nodes import KnownNodes
 from torrentnet.adapters.observer.network.packet_watch import PacketWatch
 from torrentnet.adapters.observer.network.packets import PacketCapture
 from torrentnet.adapters.observer.network.pairs import PairBytes, PairCounter
-from torrentnet.adapters.observer.network.sock_diag import ConnectionSource
+from torrentnet.adapters.observer.network.sock_diag import CONNECTING, ConnectionSource
 from torrentnet.adapters.observer.network.socket_table import OpenSocket, Readiness, SocketOwner, read_sockets
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.errors import os_error_text
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ CONNECTING_TIME: Final = 1.5
 """Seconds after a SYN in which a new connection may appear."""
 DUMP_INTERVAL: Final = 5.0
 """Longest time between two looks at all connections."""
+DIAL_INTERVAL: Final = 1.0
+"""The same while the node may call others. No packet shows a call to a dead node: its ARP request is not answered."""
 DUMP_SHARE_OF_TIME: Final = 0.05
 """Most of the time that these looks take: in a kernel with a large table, one takes many milliseconds."""
 PACKETS_AT_ONCE: Final = 1000
@@ -129,7 +132,7 @@ class NetworkWatch:
         busy = self._settings.role == "get" and not complete
         if now >= self._connections_at + (BUSY_INTERVAL if busy else IDLE_INTERVAL):
             self._connections_at = now
-            self.count(now, dump=self._dump_is_due(now))
+            self.count(now, dump=self._dump_is_due(now, DIAL_INTERVAL if busy else DUMP_INTERVAL))
             if busy:
                 self._report_progress()
 
@@ -148,12 +151,12 @@ class NetworkWatch:
                 address=self._readiness.address,
             )
 
-    def _dump_is_due(self, now: float) -> bool:
+    def _dump_is_due(self, now: float, interval: float) -> bool:
         """Return whether connections may have changed, and looking is worth its time."""
         if now < self._dumped_at + self._dump_took / DUMP_SHARE_OF_TIME:
             return False
         fresh = now < self.packets.connecting_at + CONNECTING_TIME
-        return self.capture is None or fresh or self._pairs.any_open or now >= self._dumped_at + DUMP_INTERVAL
+        return self.capture is None or fresh or self._pairs.any_open or now >= self._dumped_at + interval
 
     def count(self, now: float, *, last: bool = False, dump: bool = True) -> None:
         """Count the bytes of all connections, and report the changes.
@@ -176,11 +179,21 @@ class NetworkWatch:
             self._blind("bytes between nodes are no longer measured", error)
             return
         self.read_packets(now)
+        if existing is not None:
+            self._report_calls(existing, now)
+            existing = [one for one in existing if one.state != CONNECTING]
         self._pairs.update(existing, ended)
         self.totals = self._pairs.totals()
         for peer in self._pairs.changed(self.totals, now, last=last):
             total = self.totals[peer]
             self._events.emit("pair", peer=peer, received=total.received, sent=total.sent)
+
+    def _report_calls(self, connections: Iterable[TcpConnection], now: float) -> None:
+        for one in connections:
+            if one.state == CONNECTING and self._owns(one):
+                address = self.nodes.peer_address(one.remote)
+                if address is not None:
+                    self.packets.dial(Endpoint(address, one.remote.port), now)
 
     def _report_progress(self) -> None:
         wanted = self._settings.wanted

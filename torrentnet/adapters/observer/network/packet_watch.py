@@ -181,13 +181,14 @@ class PacketWatch:
         if packet.flags & SYN:
             self.connecting_at = now
         if packet.flags & SYN and outgoing and not packet.flags & ACK:
-            self._dial(packet.target, now)
+            self.dial(packet.target, now)
         if not outgoing:
             self._note_ends(packet)
         elif packet.length and self.wants_words:
             self._add_words(packet)
 
-    def _dial(self, target: Endpoint, now: float) -> None:
+    def dial(self, target: Endpoint, now: float) -> None:
+        """Report a call of the program's, once a second for each address."""
         known = self._dialled.get(target)
         if known is not None and now < known + DIAL_INTERVAL:
             return

@@ -44,6 +44,8 @@ _SENT_AND_RETRANSMITTED: Final = struct.Struct("=QQ")
 _SENT_AT: Final = 200
 # Half-open and TIME_WAIT sockets have moved nothing, or have been counted as destroyed.
 _CONNECTED: Final = sum(1 << state for state in (1, 4, 5, 7, 8, 9, 11))
+CONNECTING: Final = 2
+"""State of a socket whose SYN has not been answered."""
 _LISTENING: Final = 1 << 10
 _STATE_LISTEN: Final = 10
 _MAPPED: Final = bytes(10) + b"\xff\xff"
@@ -165,8 +167,8 @@ class ConnectionSource:
             raise
 
     def existing(self) -> list[TcpConnection]:
-        """Return the connections that exist. Raises OSError."""
-        return [one for one in self._dump(_CONNECTED) if isinstance(one, TcpConnection)]
+        """Return the connections that exist or are being opened. Raises OSError."""
+        return [one for one in self._dump(_CONNECTED | 1 << CONNECTING) if isinstance(one, TcpConnection)]
 
     def listening(self) -> list[TcpListener]:
         """Return the sockets that listen. Raises OSError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -11,7 +12,13 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torrentnet.adapters.observer.network.sock_diag import ConnectionSource, TcpConnection, TcpListener, parse_messages
+from torrentnet.adapters.observer.network.sock_diag import (
+    CONNECTING,
+    ConnectionSource,
+    TcpConnection,
+    TcpListener,
+    parse_messages,
+)
 from torrentnet.wire.endpoint import Endpoint
 
 LOCAL, REMOTE = Endpoint("198.18.0.2", 6881), Endpoint("198.18.0.3", 40_000)
@@ -96,3 +103,17 @@ def test_connections_of_this_machine_are_counted_to_the_byte() -> None:
     source.close()
     assert {one.cookie for one in ended} == {one.cookie for one in open_}
     assert {(one.local.port == port, one.sent) for one in ended} == {(True, 5000), (False, 1000)}
+
+
+def test_a_call_that_nobody_answers_is_seen() -> None:
+    source = ConnectionSource()
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, contextlib.ExitStack() as stack:
+        # The queue of the server is full after one connection; the SYN of another one is dropped.
+        callers = [stack.enter_context(socket.socket()) for _ in range(4)]
+        for caller in callers:
+            caller.setblocking(False)
+            caller.connect_ex(server.getsockname())
+        port = server.getsockname()[1]
+        calls = [one for one in source.existing() if one.remote.port == port and one.state == CONNECTING]
+        assert callers[-1].getsockname()[1] in {one.local.port for one in calls}
+    source.close()
