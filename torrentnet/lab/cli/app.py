@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -110,6 +110,9 @@ Trust = Annotated[
     ),
 ]
 
+# Of the grader: the scenario judges no words of our own programs.
+ForAny = Annotated[bool, typer.Option("--for-any", hidden=True)]
+
 
 def _given(named: list[str] | None, tracker: str | None, peers: str | None) -> GivenPrograms:
     from torrentnet.lab.scenario.programs.given import parse_programs
@@ -181,6 +184,7 @@ def run(
     tracker: TrackerPath = None,
     peers: PeersPath = None,
     trust: Trust = False,
+    for_any: ForAny = False,
     engine: EngineName = DEFAULT,
     runs: Runs = None,
     json: Json = False,
@@ -195,7 +199,7 @@ def run(
         runs=runs,
         as_json=json,
         settings=settings or [],
-        programs=_given(programs, tracker, peers),
+        programs=replace(_given(programs, tracker, peers), for_any=for_any),
         trust=trust,
     )
 

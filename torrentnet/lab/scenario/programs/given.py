@@ -25,6 +25,8 @@ class GivenPrograms:
     """A program to run as the tracker in the place of our own."""
     peers: str = ""
     """A program to run as each peer in the place of our own."""
+    for_any: bool = False
+    """Whether the scenario was written for any program: no expectation is about the words of our own."""
 
 
 def parse_programs(words: Iterable[str], tracker: str | None = None, peers: str | None = None) -> GivenPrograms:

@@ -189,6 +189,8 @@ class ResolveContext:
     """Names of programs whose mistakes have been reported."""
     replaced: dict[str, str] = field(default_factory=dict)
     """``tracker`` and ``peers`` -> the name of the program that the command line puts in the place of our own."""
+    for_any_program: bool = False
+    """Whether the scenario was written for any program."""
 
     def note(self, loc: KeyPath, text: str, hint: str = "") -> None:
         """Record a problem of a value."""

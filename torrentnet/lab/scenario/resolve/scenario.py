@@ -94,7 +94,7 @@ def resolve(
     """
     scenario = draft.scenario
     limit = math.inf if ("time_limit",) in draft.aside else scenario.time_limit
-    context = ResolveContext(draft, problems, limit)
+    context = ResolveContext(draft, problems, limit, for_any_program=given is not None and given.for_any)
     files = resolve_files(context, path.parent)
     resolve_programs(context, path.parent, given or GivenPrograms())
     resolve_nodes(context, files)

@@ -69,7 +69,7 @@ class AttemptRunner:
             "--runs",
             str(directory / "runs"),
         ]
-        words += ["--tracker", str(submission), "--peers", str(submission), "--engine", self.engine]
+        words += ["--tracker", str(submission), "--peers", str(submission), "--for-any", "--engine", self.engine]
         words += ["--trust"] if self.trust else []
         status, output = self._call(words, directory / "output.txt", experiment.plan.time_limit + SETUP)
         return _attempt(experiment, status, output, directory, time.monotonic() - began)

@@ -186,7 +186,7 @@ class _RubricReader:
     def _programs(self) -> GivenPrograms:
         """Return any submission: experiments must make sense of foreign programs."""
         example = str(rubrics_folder() / EXAMPLE)
-        return GivenPrograms(tracker=example, peers=example)
+        return GivenPrograms(tracker=example, peers=example, for_any=True)
 
     def _translated(self, problem: Problem, name: str, places: Sequence[KeyPath]) -> Problem:
         """Return a problem of an experiment at its place in the rubric."""

@@ -151,3 +151,8 @@ def test_the_page_about_grading_lists_our_own_rubric() -> None:
     rubric = load_rubric(find_rubric("simple_torrent", rubrics_folder()))
     rows = [f"| {one.key} | {one.title} | {one.points:g} | {one.expected} |" for one in rubric.criteria]
     assert "\n".join(rows) in page
+
+
+def test_every_expectation_of_our_own_rubric_is_judged() -> None:
+    rubric = load_rubric(find_rubric("simple_torrent", rubrics_folder()))
+    assert {one.name: one.plan.left_out for one in rubric.experiments} == {one.name: () for one in rubric.experiments}
