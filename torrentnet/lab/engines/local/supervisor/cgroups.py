@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PIDS, CPU = "pids", "cpu"
 KEYS: Final = {PIDS: ("pids.max",), CPU: ("cpu.max", "cpu.cfs_quota_us")}
 """Files by one of which a group has that controller: of cgroup v2 and, where it differs, of v1."""
+TRIAL: Final = "torrentnet-trial."
+"""Begins the name of a trial's group; the id of its process follows."""
 PROCESSES: Final = "cgroup.procs"
 PERIOD: Final = 100_000
 """Microseconds; a group gets its share of each such time."""
@@ -85,7 +87,8 @@ def find_places() -> dict[str, str]:
 
 
 def _usable(directory: str, controllers: Iterable[str]) -> list[str]:
-    group = Path(directory, f"torrentnet-{secrets.token_hex(4)}")
+    remove_trials(directory)
+    group = Path(directory, f"{TRIAL}{os.getpid()}.{secrets.token_hex(4)}")
     try:
         group.mkdir()
     except OSError:
@@ -100,6 +103,15 @@ def _usable(directory: str, controllers: Iterable[str]) -> list[str]:
         return []
     finally:
         remove([group])
+
+
+def remove_trials(directory: str) -> None:
+    """Remove the groups of trials whose process was killed."""
+    for group in Path(directory).glob(f"{TRIAL}*"):
+        pid = group.name.removeprefix(TRIAL).partition(".")[0]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            with contextlib.suppress(OSError):
+                group.rmdir()
 
 
 def groups(places: Mapping[str, str], project: str, node: str) -> list[Path]:

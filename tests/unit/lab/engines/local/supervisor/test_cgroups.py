@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from torrentnet.lab.engines.local.supervisor.cgroups import CPU, PIDS, candidates
+import os
+from typing import TYPE_CHECKING
+
+from torrentnet.lab.engines.local.supervisor.cgroups import CPU, PIDS, TRIAL, candidates, remove_trials
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BOTH = frozenset({PIDS, CPU})
 VERSION_1 = """\
@@ -40,3 +46,11 @@ def test_a_container_sees_its_own_group_at_the_mount() -> None:
 
 def test_a_machine_without_groups_has_none() -> None:
     assert candidates("23 1 8:1 / / rw - ext4 /dev/root rw\n", "") == []
+
+
+def test_a_trial_that_was_killed_leaves_no_group_for_long(tmp_path: Path) -> None:
+    names = [f"{TRIAL}{2**31 - 1}.ab", f"{TRIAL}{os.getpid()}.cd", "torrentnet-quick-87d167.tracker"]
+    for name in names:
+        (tmp_path / name).mkdir()
+    remove_trials(str(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
