@@ -37,7 +37,7 @@ def test_aria2_downloads_from_a_torrentnet_seed(swarm: Swarm, how: str) -> None:
     assert aria.digest(f"/data/{NAME}") == SHA_256
     # The tracker names a foreign client after its peer id.
     joined = tracker.until("joined", file=NAME, address=aria.endpoint)
-    assert joined["peer"].startswith("A2-")
+    assert joined["peer"].startswith("aria2-")
     tracker.until("left", file=NAME, address=aria.endpoint)
     assert int(seed.until("upload")["bytes"]) >= len(DATA)
 
@@ -48,7 +48,7 @@ def test_a_torrentnet_leecher_downloads_by_name_from_aria2(swarm: Swarm) -> None
     files = {"it.torrent": torrent, NAME: DATA}
     aria = swarm.run("aria", *ARIA, "--check-integrity=true", "--seed-ratio=0.0", "/data/it.torrent", files=files)
     published = tracker.until("published", file=NAME, address=aria.endpoint, deadline=60.0)
-    assert published["peer"].startswith("A2-")
+    assert published["peer"].startswith("aria2-")
     seed.interrupt()
     tracker.until("left", peer="seed")
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_LINE: Final = 4096
 """Bytes of a line; a longer line is cut into several."""
-VERSION_TIMEOUT: Final = 10.0
+VERSION_TIMEOUT: Final = 30.0
 
 
 def find_command(command: str, package: str = "") -> str:
