@@ -151,7 +151,8 @@ def test_the_wheel_has_the_files_that_a_lab_needs(wheel: Path) -> None:
         assert not [name for name in archive.namelist() if not name.startswith(("torrentnet/", "torrentnet-"))]
     assert names == {
         *("Dockerfile", ".dockerignore", "docker-compose.yml", "docker/launch", "scripts/base-image.sh"),
-        *("tracker.py", "peer.py", "docs/scenario.schema.json", "docs/torrentnet.lua"),
+        *("tracker.py", "peer.py", "docs/scenario.schema.json", "docs/rubric.schema.json", "docs/torrentnet.lua"),
+        *("rubrics/simple_torrent.yaml", "rubrics/reference/torrentnet.yaml"),
         *(f"scenarios/{path.name}" for path in (ROOT / "scenarios").glob("*.yaml")),
     }
 

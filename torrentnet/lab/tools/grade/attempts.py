@@ -143,6 +143,8 @@ def _attempt(experiment: Experiment, status: int, output: bytes, directory: Path
     if late := late_events(document, triggered):
         return Attempt(Kind.VOID, error=f"the lab was late: {late}", record=record, seconds=seconds)
     answers = read_answers(document)
+    if answers and len(answers) != len(experiment.document["expect"]):
+        return Attempt(Kind.VOID, error="the lab has judged something else", record=record, seconds=seconds)
     if not answers:
         return Attempt(Kind.FAILED, error=error or "the nodes did not come up", record=record, seconds=seconds)
     return Attempt(Kind.JUDGED, answers, error, record, seconds)
