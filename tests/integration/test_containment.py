@@ -39,12 +39,12 @@ FLOOD = """
 import os
 out = os.open("/proc/1/fd/1", os.O_WRONLY)
 head = b"2026-11-23T12:29:11.123Z "
-os.write(out, head + b'xx a="\\\\ud800"\\n\\x1b[2J\\x1b]0;owned\\x07\\n')
+os.write(out, head + b'error reason="\\\\ud800"\\n\\x1b[2J\\x1b]0;owned\\x07\\n')
 os.write(out, head + b"completed file=no.txt peer=seeder-2\\n")
 for _ in range(100):
     os.write(out, b"y" * 10**5)
 os.write(out, b"\\n")
-os.write(out, head + b"flood last=true\\n")
+os.write(out, head + b"closing reason=flood\\n")
 """
 OUT = """
 import socket
@@ -93,8 +93,10 @@ def test_a_node_reaches_nobody_but_the_lab(small: Lab) -> None:
 @on(DOCKER)
 def test_what_a_node_prints_is_its_own_and_harmless(small: Lab) -> None:
     small.exec("seeder-1", "python3", "-c", FLOOD)
-    small.wait_until(lambda: small.nodes.first("seeder-1", "flood") is not None, what="the flood has ended", timeout=60)
-    assert small.nodes.first("seeder-1", "xx", a="\\ud800") is not None
+    small.wait_until(
+        lambda: small.nodes.first("seeder-1", "closing") is not None, what="the flood has ended", timeout=60
+    )
+    assert small.nodes.first("seeder-1", "error", reason="\\ud800") is not None
     assert small.nodes.first("seeder-2", "completed") is None
     # The file stays what it is on the disk; the command that shows it escapes.
     shown = torrentnet(small.home, "logs", "seeder-1")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
-WINDOW: Final = 0.25
-"""Seconds of the node's output by which its rate is estimated."""
+WINDOW: Final = 1.0
+"""Seconds of the node's output by which its rate is estimated. A burst that is over sooner does not count as a rate."""
 LINE_OVERHEAD: Final = 70
 """Bytes that Docker's files have for each line beside its text."""
 
@@ -37,7 +37,7 @@ class UnreadEstimate:
             self._since, self._bytes = printed, 0
         self._bytes += size + LINE_OVERHEAD
         rate = self._bytes / WINDOW
-        if self._exceeded or not self._limit or rate * (now - printed) < self._limit / 2:
+        if self._exceeded or not self._limit or rate * (now - printed) < self._limit:
             return False
         self._exceeded = True
         return True
