@@ -152,7 +152,8 @@ def test_the_wheel_has_the_files_that_a_lab_needs(wheel: Path) -> None:
     assert names == {
         *("Dockerfile", ".dockerignore", "docker-compose.yml", "docker/launch", "scripts/base-image.sh"),
         *("tracker.py", "peer.py", "docs/scenario.schema.json", "docs/rubric.schema.json", "docs/torrentnet.lua"),
-        *("rubrics/simple_torrent.yaml", "rubrics/reference/torrentnet.yaml"),
+        "rubrics/simple_torrent.yaml",
+        *(f"rubrics/reference/{name}.py" for name in ("tracker", "peer", "common")),
         *(f"scenarios/{path.name}" for path in (ROOT / "scenarios").glob("*.yaml")),
     }
 

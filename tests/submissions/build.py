@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PLAIN: Final = Path(__file__).parent / "plain"
+PLAIN: Final = Path(__file__).resolve().parents[2] / "rubrics" / "reference"
+"""The reference of the rubric: a plain program that is right."""
 
 
 @dataclass(frozen=True)
