@@ -22,7 +22,7 @@ from torrentnet.lab.tools.grade.results import SubmissionResult
 from torrentnet.lab.tools.sweep import format_estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from torrentnet.lab.tools.grade.marks import Attempt
     from torrentnet.lab.tools.grade.results import GradingKey, ResultStore
@@ -76,9 +76,7 @@ class ClassRun:
 
         Raises LabError where the reference does not get all points: the results since its last success are removed.
         """
-        with ThreadPoolExecutor(self.jobs, "lab") as labs, contextlib.ExitStack() as stack:
-            # Called before the threads are waited for.
-            stack.callback(self.stop)
+        with ThreadPoolExecutor(self.jobs, "lab") as labs, self._ending_labs():
             waiting = [name for name in names if not self._is_done(name)]
             if kept := len(names) - len(waiting):
                 self.print_line(f"{kept} of {len(names)} submissions are graded already")
@@ -90,12 +88,21 @@ class ClassRun:
             began = self.clock()
             for first in range(0, len(waiting), REFERENCE_EVERY):
                 batch = waiting[first : first + REFERENCE_EVERY]
-                with ThreadPoolExecutor(min(AT_ONCE, self.jobs), "submission") as pool:
+                with ThreadPoolExecutor(min(AT_ONCE, self.jobs), "submission") as pool, self._ending_labs():
                     for name, result in pool.map(lambda name: (name, self._grade(name, labs)), batch):
                         self._tell(name, result, len(waiting), self.clock() - began)
                 if reference is not None:
                     self._check_reference(reference, labs)
                 self._confirm()
+
+    @contextlib.contextmanager
+    def _ending_labs(self) -> Iterator[None]:
+        """End the labs where the block fails, before its threads are waited for."""
+        try:
+            yield
+        except BaseException:
+            self.stop()
+            raise
 
     def _is_done(self, name: str) -> bool:
         prepared = self.prepare(name)
@@ -134,6 +141,7 @@ class ClassRun:
             prepared.close()
         lost = [one for one in marks if one.state is not State.FULL or one.unsteady]
         if not lost:
+            self.print_line("the reference has all points")
             return
         discarded = [result for result in self.results.values() if not result.confirmed]
         for result in discarded:
