@@ -72,7 +72,7 @@ def test_a_class_is_graded_once_and_each_loses_its_own_points(home: Path, rubric
     rows = {row["name"]: row for row in json.loads(answer.stdout)["submissions"]}
     assert {name: row["points"] for name, row in rows.items()} == {"archive": 0, "empty": 0, "mutant": 6, "plain": 10}
     assert rows["mutant"]["marks"]["knows"]["state"] == "none"
-    assert "tracker" in rows["empty"]["error"]
+    assert "there are no files in it" in rows["empty"]["error"]
     page = (tmp_path / "marks" / "mutant" / "index.html").read_text("utf-8")
     assert "What tracker printed" in page
     again = torrentnet(home, *words, "--require", "8")
