@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,15 @@ PARAMETERS = [
     )
     for cell in CELLS
 ]
+
+
+def _raised(output: str) -> bool:
+    """Return whether a traceback is shown.
+
+    A signal between open() and its `with` leaves a file to the interpreter, which warns of it only with `-W error`.
+    """
+    blocks = re.split(r"(?=^.*Exception ignored in: )", output, flags=re.MULTILINE)
+    return any("Traceback" in block and "ResourceWarning: unclosed file" not in block for block in blocks)
 
 
 @pytest.mark.parametrize("cell", PARAMETERS)
@@ -62,7 +72,7 @@ def test_nothing_is_left_and_the_verdict_is_right(
         status = play.finish()
     try:
         # A signal that comes before Python has loaded our first module is Python's to report.
-        assert "Traceback" not in play.output or cell.phase == "start", play.output
+        assert not _raised(play.output) or cell.phase == "start", play.output
         assert status is None or not cell.status or status in cell.status, play.output
         results = [json.loads(path.read_text(encoding="utf-8")) for path in place.results()]
         verdict = results[-1]["verdict"] if results else None
