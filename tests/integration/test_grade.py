@@ -75,6 +75,8 @@ def test_a_class_is_graded_once_and_each_loses_its_own_points(home: Path, rubric
     assert "there are no files in it" in rows["empty"]["error"]
     page = (tmp_path / "marks" / "mutant" / "index.html").read_text("utf-8")
     assert "What tracker printed" in page
+    assert "<td>seed</td><td>leecher-" in page
+    assert "tracker:6771  " in page
     again = torrentnet(home, *words, "--require", "8")
     assert again.returncode == 1, again.stdout + again.stderr
     assert "4 of 4 submissions are graded already" in again.stdout

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from torrentnet.runtime.text import escape_controls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 MAX_LOG: Final = 16 * 1024
@@ -61,8 +61,7 @@ def read_evidence(number: int, about: str, command: str, record: Path) -> Eviden
     """Return what a record shows; what cannot be read is left out."""
     logs = tuple(output for path in sorted((record / "logs").glob("*.log")) if (output := _output(path)) is not None)
     events = list(_events(record / "events.jsonl"))
-    names = _names(record)
-    return Evidence(number, about, command, logs, _pairs(events, names), _datagrams(events, names))
+    return Evidence(number, about, command, logs, _pairs(events), _datagrams(events))
 
 
 def _output(path: Path) -> PrintedOutput | None:
@@ -78,46 +77,43 @@ def _output(path: Path) -> PrintedOutput | None:
     return PrintedOutput(path.stem, "\n".join(escape_controls(line) for line in lines[cut:]), cut) if lines else None
 
 
-def _events(path: Path) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """An event of a node, as the record has it: other nodes go by their names."""
+
+    node: str
+    name: str
+    time: float | None
+    """Seconds after t = 0."""
+    fields: dict[str, Any]
+
+
+def _events(path: Path) -> Iterator[_Row]:
     with contextlib.suppress(OSError), path.open("rb") as file:
         for line in file.read(MAX_EVENTS).splitlines():
-            with contextlib.suppress(ValueError):
-                event = json.loads(line)
-                if isinstance(event, dict):
-                    yield event
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                row = json.loads(line)
+                yield _Row(str(row["node"]), str(row["event"]), row.get("t"), dict(row["fields"]))
 
 
-def _names(record: Path) -> dict[str, str]:
-    """Return address -> node."""
-    try:
-        document = json.loads((record / "result.json").read_text("utf-8"))
-        return {str(node["address"]): str(node["name"]) for node in document["nodes"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-
-
-def _pairs(events: list[dict[str, Any]], names: dict[str, str]) -> tuple[PairTraffic, ...]:
+def _pairs(events: Iterable[_Row]) -> tuple[PairTraffic, ...]:
     last: dict[tuple[str, str], int] = {}
     for event in events:
-        if event.get("event") == "pair":
-            with contextlib.suppress(KeyError, TypeError, ValueError):
-                peer = names.get(str(event["peer"]), str(event["peer"]))
-                pair = (str(event["node"]), peer)
-                last[pair] = max(last.get(pair, 0), int(event["sent"]))
+        if event.name == "pair":
+            with contextlib.suppress(KeyError, ValueError):
+                pair = (event.node, str(event.fields["peer"]))
+                last[pair] = max(last.get(pair, 0), int(event.fields["sent"]))
     return tuple(PairTraffic(sender, receiver, sent) for (sender, receiver), sent in sorted(last.items()) if sent)
 
 
-def _datagrams(events: list[dict[str, Any]], names: dict[str, str]) -> tuple[str, ...]:
-    def shown(address: object) -> str:
-        ip, _, port = str(address).rpartition(":")
-        return f"{names[ip]}:{port}" if ip in names else str(address)
-
+def _datagrams(events: Iterable[_Row]) -> tuple[str, ...]:
     lines = []
     for event in events:
-        if event.get("event") == "sighted" and event.get("direction") == "out":
-            time = f"{event['t']} s" if "t" in event else ""
-            way = f"{shown(event.get('from'))} -> {shown(event.get('to'))}"
-            named = f"names {event['nodes']}" if event.get("nodes") else ""
-            parts = (time, way, f"{event.get('bytes')} bytes", named)
+        fields = event.fields
+        if event.name == "sighted" and fields.get("direction") == "out":
+            time = "" if event.time is None else f"{event.time} s"
+            way = f"{fields.get('from')} -> {fields.get('to')}"
+            named = f"names {fields['nodes']}" if fields.get("nodes") else ""
+            parts = (time, way, f"{fields.get('bytes')} bytes", named)
             lines.append(escape_controls("  ".join(part for part in parts if part)))
     return tuple(lines[:MAX_DATAGRAMS])

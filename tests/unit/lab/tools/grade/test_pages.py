@@ -40,13 +40,13 @@ def record(tmp_path: Path) -> Path:
     folder = tmp_path / "first-1" / "runs" / "first" / "T"
     (folder / "logs").mkdir(parents=True)
     (folder / "logs" / "leecher.log").write_text(f"{HOSTILE}\n")
-    nodes = [{"name": "seed", "address": "10.0.0.2"}, {"name": "leecher", "address": "10.0.0.3"}]
-    (folder / "result.json").write_text(json.dumps({"nodes": nodes}))
+    seen = {"direction": "out", "from": "leecher:6881", "to": "10.0.0.9:1", "bytes": "12"}
     events: list[object] = [
-        {"event": "pair", "node": "seed", "peer": "10.0.0.3", "sent": "5", "received": "0"},
-        {"event": "pair", "node": "seed", "peer": "10.0.0.3", "sent": "700", "received": "0"},
-        {"event": "sighted", "direction": "out", "from": "10.0.0.3:6881", "to": "10.0.0.9:1", "bytes": "12", "t": 1.5},
-        *({"event": "sighted", "direction": "out", "from": "a", "to": HOSTILE, "bytes": "1"} for _ in range(500)),
+        {"event": "pair", "node": "seed", "fields": {"peer": "leecher", "sent": "5", "received": "0"}},
+        {"event": "pair", "node": "seed", "fields": {"peer": "leecher", "sent": "700", "received": "0"}},
+        {"event": "sighted", "node": "leecher", "t": 1.5, "fields": seen},
+        *({"event": "sighted", "node": "leecher", "fields": {**seen, "to": HOSTILE}} for _ in range(500)),
+        {"event": "pair", "node": "seed", "fields": {}},
         {"event": "pair", "node": "seed"},
         [],
     ]
