@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -105,7 +104,7 @@ def load_plan(
     scenario's own. Raises ScenarioError with every problem of the file, UsageError where a program of the command line
     cannot be used.
     """
-    from torrentnet.lab.scenario.language.excerpt import excerpt, split_lines
+    from torrentnet.lab.scenario.language.excerpt import with_excerpts
     from torrentnet.lab.scenario.language.yaml_parser import read_text
 
     path = Path(path)
@@ -114,14 +113,8 @@ def load_plan(
     try:
         return resolve_text(text, file, path, settings or {}, programs)
     except ScenarioError as error:
-        lines = split_lines(text)
-        raise ScenarioError(
-            # The problems of a program's own file have the lines of that one.
-            [
-                replace(one, excerpt=excerpt(lines, one.line, one.column)) if one.file == file else one
-                for one in error.problems
-            ]
-        ) from None
+        # The problems of a program's own file have the lines of that one.
+        raise ScenarioError(with_excerpts(error.problems, text, file)) from None
 
 
 def resolve_text(

@@ -7,9 +7,15 @@ laid out as a terminal shows them, so that the caret is below its character.
 from __future__ import annotations
 
 import re
-from typing import Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.runtime.text import char_width
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torrentnet.lab.errors import Problem
 
 MAX_WIDTH: Final = 80
 """Columns of an excerpt, the line's number included."""
@@ -22,6 +28,15 @@ _LINE_BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 def split_lines(text: str) -> list[str]:
     """Return the lines of a YAML file without their line breaks."""
     return _LINE_BREAK.split(text)
+
+
+def with_excerpts(problems: Iterable[Problem], text: str, file: str) -> list[Problem]:
+    """Return problems with their excerpts of a file, whose text is given.
+
+    Problems of other files are returned as they are.
+    """
+    lines = split_lines(text)
+    return [replace(one, excerpt=excerpt(lines, one.line, one.column)) if one.file == file else one for one in problems]
 
 
 def excerpt(lines: list[str], line: int, column: int) -> str:

@@ -21,7 +21,7 @@ from torrentnet.lab.errors import LabError
 from torrentnet.lab.tools.grade.load_rubric import scenario_text
 from torrentnet.lab.tools.grade.marks import Answer, Attempt, Kind
 from torrentnet.lab.verdict.outcome import Verdict
-from torrentnet.runtime.process import EXIT_UNAVAILABLE, EXIT_USAGE
+from torrentnet.runtime.process import EXIT_USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -59,17 +59,9 @@ class AttemptRunner:
         directory.mkdir(parents=True, exist_ok=True)
         scenario = directory / f"{experiment.name}.yaml"
         scenario.write_text(scenario_text({**experiment.document, "seed": str(seed)}), encoding="utf-8")
-        words = [
-            sys.executable,
-            "-m",
-            "torrentnet.lab",
-            "run",
-            str(scenario),
-            "--json",
-            "--runs",
-            str(directory / "runs"),
-        ]
-        words += ["--tracker", str(submission), "--peers", str(submission), "--for-any", "--engine", self.engine]
+        words = [sys.executable, "-m", "torrentnet.lab", "run", str(scenario), "--json"]
+        words += ["--runs", str(directory / "runs"), "--engine", self.engine]
+        words += ["--tracker", str(submission), "--peers", str(submission), "--for-any"]
         words += ["--trust"] if self.trust else []
         status, output = self._call(words, directory / "output.txt", experiment.plan.time_limit + SETUP)
         return _attempt(experiment, status, output, directory, time.monotonic() - began)
@@ -131,10 +123,7 @@ def _attempt(experiment: Experiment, status: int, output: bytes, directory: Path
     if not isinstance(document, dict) or "verdict" not in document:
         error = document.get("error") if isinstance(document, dict) else None
         error = str(error) if error else f"the lab ended with status {status}: {_last_line(directory / 'output.txt')}"
-        kind = Kind.FAILED if status == EXIT_USAGE else Kind.VOID
-        if status not in {EXIT_USAGE, EXIT_UNAVAILABLE} and document is None:
-            kind = Kind.VOID
-        return Attempt(kind, error=error, seconds=seconds)
+        return Attempt(Kind.FAILED if status == EXIT_USAGE else Kind.VOID, error=error, seconds=seconds)
     record = _record(directory, document)
     verdict, error = document["verdict"], str(document.get("error") or "")
     if verdict in {Verdict.NOT_JUDGED, Verdict.ERROR, Verdict.INTERRUPTED}:

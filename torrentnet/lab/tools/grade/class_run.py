@@ -105,25 +105,19 @@ class ClassRun:
             raise
 
     def _is_done(self, name: str) -> bool:
-        prepared = self.prepare(name)
-        try:
+        with contextlib.closing(self.prepare(name)) as prepared:
             result = self.store.load(name, prepared.key)
-        finally:
-            prepared.close()
         if result is not None:
             self.results[name] = result
         return result is not None
 
     def _grade(self, name: str, labs: ThreadPoolExecutor) -> SubmissionResult:
         began = self.clock()
-        prepared = self.prepare(name)
-        try:
+        with contextlib.closing(self.prepare(name)) as prepared:
             if prepared.error:
                 marks = marks_without_a_run(self.rubric, prepared.error)
             else:
-                marks = SubmissionGrader(self.rubric, prepared.play, labs.submit, lambda _: None).grade()
-        finally:
-            prepared.close()
+                marks = SubmissionGrader(self.rubric, prepared.play, labs.submit).grade()
         result = SubmissionResult(name, prepared.key, marks, prepared.error, round(self.clock() - began, 1))
         with self._lock:
             self.results[name] = result
@@ -132,13 +126,10 @@ class ClassRun:
 
     def _check_reference(self, name: str, labs: ThreadPoolExecutor) -> None:
         self.print_line("the reference is graded, which must get all points")
-        prepared = self.prepare(name)
-        try:
+        with contextlib.closing(self.prepare(name)) as prepared:
             if prepared.error:
                 raise LabError(f"the reference cannot be run: {prepared.error}")
-            marks = SubmissionGrader(self.rubric, prepared.play, labs.submit, lambda _: None).grade()
-        finally:
-            prepared.close()
+            marks = SubmissionGrader(self.rubric, prepared.play, labs.submit).grade()
         lost = [one for one in marks if one.state is not State.FULL or one.unsteady]
         if not lost:
             self.print_line("the reference has all points")

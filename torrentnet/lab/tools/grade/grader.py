@@ -55,8 +55,6 @@ class SubmissionGrader:
     rubric: Rubric
     play: Play
     submit: StartAttempt
-    told: Callable[[str], None]
-    """Is told the name of each experiment that is done."""
     _attempts: dict[str, list[Attempt]] = field(default_factory=dict)
 
     def grade(self) -> tuple[CriterionMark, ...]:
@@ -89,7 +87,6 @@ class SubmissionGrader:
             futures.append((name, self.submit(self._work(experiments[name], number))))
         for name, future in futures:
             self._attempts[name].append(future.result())
-            self.told(name)
 
     def _work(self, experiment: Experiment, number: int) -> Callable[[], Attempt]:
         def work() -> Attempt:

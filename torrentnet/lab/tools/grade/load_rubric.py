@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 from pydantic import ValidationError
 
-from torrentnet.lab.errors import Problem, ScenarioError, UsageError
+from torrentnet.lab.errors import ScenarioError, UsageError
 from torrentnet.lab.paths import rubrics_folder
 from torrentnet.lab.scenario.language.document import Document, KeyPath, to_plain_data
-from torrentnet.lab.scenario.language.excerpt import excerpt, split_lines
+from torrentnet.lab.scenario.language.excerpt import with_excerpts
 from torrentnet.lab.scenario.language.yaml_parser import parse_document, read_text
 from torrentnet.lab.scenario.load import resolve_text
 from torrentnet.lab.scenario.programs.given import GivenPrograms
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
+    from torrentnet.lab.errors import Problem
     from torrentnet.lab.tools.grade.models import CriterionModel
 
 SUFFIXES: Final = (".yaml", ".yml")
@@ -74,12 +75,7 @@ def load_rubric(path: Path) -> Rubric:
     try:
         return _RubricReader(text, file, path).rubric()
     except ScenarioError as error:
-        lines = split_lines(text)
-        problems = [
-            Problem(one.file, one.line, one.column, one.path, one.text, one.hint, excerpt(lines, one.line, one.column))
-            for one in error.problems
-        ]
-        raise ScenarioError(problems) from None
+        raise ScenarioError(with_excerpts(error.problems, text, file)) from None
 
 
 class _RubricReader:
@@ -109,8 +105,11 @@ class _RubricReader:
             self._digest,
             tuple(one for one in experiments if one is not None),
             tuple(_criterion(key, one, index) for key, one in model.criteria.items()),
-            self._path.parent / model.reference if model.reference else None,
+            self._reference(model),
         )
+
+    def _reference(self, model: RubricModel) -> Path | None:
+        return self._path.parent / model.reference if model.reference else None
 
     def _check(self, model: RubricModel) -> None:
         note = self._problem
@@ -143,7 +142,7 @@ class _RubricReader:
                     note(("experiments", name, reserved), f"an experiment has no `{reserved}`", hint)
             if name not in used:
                 note(("experiments", name), f"no criterion uses `{name}`", "remove it, or write a criterion")
-        reference = self._path.parent / model.reference if model.reference else None
+        reference = self._reference(model)
         if reference is not None and not reference.exists():
             note(("reference",), f"there is no {reference}", "write a path relative to the rubric's own folder")
 
@@ -159,14 +158,10 @@ class _RubricReader:
         for key, criterion in model.criteria.items():
             of_one = places.get(criterion.experiment, [])
             loc: KeyPath = ("criteria", key)
-            for section, items in (("expect", criterion.expect), ("any_of", criterion.any_of or [])):
-                of_one += [(*loc, section, number) for number in range(len(items))]
-            if criterion.partial:
-                for section, items in (
-                    ("expect", criterion.partial.expect),
-                    ("any_of", criterion.partial.any_of or []),
-                ):
-                    of_one += [(*loc, "partial", section, number) for number in range(len(items))]
+            for place, demand in ((loc, criterion), ((*loc, "partial"), criterion.partial)):
+                for section in ("expect", "any_of"):
+                    items = getattr(demand, section, None) or ()
+                    of_one += [(*place, section, number) for number in range(len(items))]
         return places
 
     def _experiment(self, name: str, model: RubricModel, places: Sequence[KeyPath]) -> Experiment | None:
@@ -198,8 +193,7 @@ class _RubricReader:
 
     def _written(self, loc: KeyPath) -> KeyPath:
         """Return the place of an expectation; a single one may stand without a list."""
-        mark, node = self._document.find(loc)
-        del mark
+        _, node = self._document.find(loc)
         return loc if node is not None else loc[:-1]
 
 

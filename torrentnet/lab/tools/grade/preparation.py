@@ -13,6 +13,7 @@ from torrentnet.lab.errors import LabError
 from torrentnet.lab.scenario.programs.found import find_program
 from torrentnet.lab.tools.grade.grader import attempt_seed
 from torrentnet.lab.tools.grade.results import GradingKey
+from torrentnet.lab.workspace import remove_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,4 +75,6 @@ class PreparedSubmission:
         return self.preparation.runner.run(experiment, source, directory, seed)
 
     def close(self) -> None:
-        """Nothing: what was unpacked lives as long as this process."""
+        """Remove the private copy of its files: a class has many."""
+        if self.program is not None and self.program.folder is not None:
+            remove_folder(self.program.folder)

@@ -38,7 +38,7 @@ def at_once(work: Callable[[], Attempt]) -> Future[Attempt]:
 
 
 def grade(player: Player) -> dict[str, CriterionMark]:
-    grader = SubmissionGrader(rubric(STARTS, SHARED, CHOICE), player, at_once, lambda _: None)
+    grader = SubmissionGrader(rubric(STARTS, SHARED, CHOICE), player, at_once)
     return {mark.key: mark for mark in grader.grade()}
 
 
