@@ -187,7 +187,7 @@ class SingleRunner(DownloadRunner[SingleDownload]):
         match effect:
             case Connect(endpoint):
                 now = self._monotonic()
-                self._context.connections.close_seeds(endpoint.ip, now)
+                self._context.connections.make_way(endpoint.ip, now, refused=self._source.refused_by == endpoint)
                 self._source.open(endpoint, self.download.info_hash, self._stall, now)
             case Disconnect():
                 self._source.close()

@@ -192,15 +192,17 @@ class ConnectionManager:
         """Send the output of all connections."""
         self._sender.flush_all(now)
 
-    def close_seeds(self, ip: str, now: float) -> None:
-        """Close the connections from peers at ``ip`` that have the whole file.
+    def make_way(self, ip: str, now: float, *, refused: bool) -> None:
+        """Close connections from ``ip``, where a seed is about to be connected to.
 
-        They want nothing, and a client that is connected already may refuse to be connected to, as rTorrent does.
+        A client that is connected already may refuse a second connection, as rTorrent does. With ``refused``, the seed
+        has done so, and all connections from its address are closed; otherwise those from peers that have the whole
+        file, which want nothing.
         """
         for connection in list(self._connections.values()):
             held = connection.upload.remote_pieces.held
-            if connection.endpoint.ip == ip and held is not None and held.is_full:
-                self.close_connection(connection, "has the whole file", now)
+            if connection.endpoint.ip == ip and (refused or (held is not None and held.is_full)):
+                self.close_connection(connection, "is downloaded from", now)
 
     def close(self) -> None:
         """Close all connections and the listener."""

@@ -62,6 +62,9 @@ class SourceConnection:
         self._low_water = 1
         self._low_water_until: float | None = None
         self._transport: Transport | None = None
+        self._endpoint: Endpoint | None = None
+        self.refused_by: Endpoint | None = None
+        """The last endpoint, if it closed the connection before its own handshake."""
         self._budget = MessageBudget(0.0)
         self._info_hash = b""
         self._dialer = Dialer(
@@ -71,7 +74,7 @@ class SourceConnection:
     def open(self, endpoint: Endpoint, info_hash: bytes, timeout: float, now: float) -> None:
         """Start to connect; an immediate error is reported by the next :meth:`tick`."""
         self.close()
-        self._info_hash = info_hash
+        self._info_hash, self._endpoint, self.refused_by = info_hash, endpoint, None
         self._dialer.dial(endpoint, now, timeout)
 
     def close(self) -> None:
@@ -156,5 +159,7 @@ class SourceConnection:
         self._low_water_until = now + LOW_WATER_TIMEOUT if low > 1 else None
 
     def _fail(self, reason: str, now: float) -> None:
+        if self._transport is not None and self._transport.protocol.remote_handshake is None:
+            self.refused_by = self._endpoint
         self.close()
         self._on_failed(reason, now)
