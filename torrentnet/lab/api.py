@@ -23,7 +23,7 @@ from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import LabError, NotJudgedError
 from torrentnet.lab.home import take_down_running_lab
 from torrentnet.lab.paths import lab_home, scenarios_folder
-from torrentnet.lab.report import write_reports
+from torrentnet.lab.report.result import write_reports
 from torrentnet.lab.run.interrupts import Interrupted
 from torrentnet.lab.run.lifecycle import LabLifecycle
 from torrentnet.lab.run.node_start import NodeStartError

@@ -21,7 +21,7 @@ from torrentnet.lab.home import read_running_lab, remove_orphans, take_down, tak
 from torrentnet.lab.installation import typed_command
 from torrentnet.lab.paths import lab_home, scenarios_folder
 from torrentnet.lab.plain_compose import compose_command, redirecting_variables
-from torrentnet.lab.report import result_document, verdict_lines
+from torrentnet.lab.report.result import result_document, verdict_lines
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
 from torrentnet.lab.scenario.load import find_plan, parse_settings
 from torrentnet.lab.scenario.plan.plan import Role

@@ -1,6 +1,6 @@
 """The results of a run: of each expectation on each node, and of the whole.
 
-Tested by tests/unit/lab/test_report.py.
+Tested by tests/unit/lab/report/test_result.py.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.lab import golden
 from tests.unit.lab.fakes import event, leecher, make_plan, seeder
-from torrentnet.lab.report import headline, junit_xml, result_document, verdict_lines
+from torrentnet.lab.report.result import headline, junit_xml, result_document, verdict_lines
 from torrentnet.lab.run.timeline.schedule import AppliedEvent
 from torrentnet.lab.scenario.plan.events import KillPlan
 from torrentnet.lab.scenario.plan.expectations import At, HasCheckPlan, Severity, StateCheckPlan, Within

@@ -1,0 +1,1 @@
+"""Commands that show a run: report, live page, capture, picture of the network."""
