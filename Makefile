@@ -18,7 +18,7 @@ CALL = $(BIN)/python -I -S scripts/call.py
 
 .DEFAULT_GOAL := help
 TARGETS := help up run sweep down attach logs status watch scenarios explain validate inspect doctor shell unit check test torture lint docs bench figure \
-	engine image bundle constraints clean fuzz soak
+	engine browser image bundle constraints clean fuzz soak
 .PHONY: $(TARGETS)
 MAKEFLAGS += --no-print-directory --silent
 
@@ -86,6 +86,9 @@ shell: $(VENV)/.lab ## a shell that knows the command torrentnet
 engine: ## install and start Docker Engine and Compose (Debian, Ubuntu; needs root)
 	@scripts/engine.sh
 
+browser: ## install Chromium for the tests of the HTML pages (Debian; needs root)
+	@scripts/browser.sh
+
 image: $(VENV)/.lab ## build the image that the nodes run, if its sources have changed
 	@$(LAB) image
 
@@ -107,7 +110,11 @@ unit: $(VENV)/.test ## the unit tests alone, a minute or two; no Docker
 
 check: lint unit ## lint and the unit tests: before each commit
 
-test: lint ## lint and all tests; those that need Docker are skipped without it
+.PHONY: try-browser
+try-browser:
+	@scripts/browser.sh --try
+
+test: lint try-browser ## lint and all tests; those that need Docker or Chromium are skipped without it
 	@parallel=0; alone=0; \
 	$(CALL) $(PYTEST) -m "not alone and not torture" --numprocesses 5 --dist loadgroup --no-loadscope-reorder +args || parallel=$$?; \
 	[ $$parallel != 2 ] || exit 2; : '2: interrupted, or a file that cannot be imported'; \

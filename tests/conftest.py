@@ -2,7 +2,8 @@
 
 With ``pytest --numprocesses N --dist loadgroup``, one worker runs together all tests of a file, because they share
 labs. Where the tests of a file run on several engines, one worker runs those on one engine. All tests that concern
-one scenario run together, too. The plugin's own mark for that has no effect with the pytest that we use.
+one scenario run together, too, and so do all tests of the HTML pages, which share a browser. The plugin's own mark for
+that has no effect with the pytest that we use.
 
 Labs mostly wait, and unit tests never do. With three workers or more, the last one runs unit tests alone, at a lower
 priority: they use the time of the processors that the labs leave, and delay none of them. Half of the others begin
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 ENGINES = ("docker", "local", "loopback")
 SCENARIOS = "test_scenarios.py"
 UNIT: Final = "tests/unit/"
+BROWSER: Final = "tests/browser/"
 DEAD_LABS: Final = "dead labs"
 DOCKER_FOLDERS: Final = ("tests/integration/", "tests/interop/")
 LOW_PRIORITY: Final = 10
@@ -128,6 +130,8 @@ def low_priority(request: pytest.FixtureRequest) -> None:
 
 def group(nodeid: str) -> str:
     """What a test belongs to, by its id."""
+    if nodeid.startswith(BROWSER):
+        return BROWSER
     file, _, test = nodeid.partition("::")
     found = re.search(r"\[(.*)\]$", test)
     words = found[1].split("-") if found else []

@@ -144,7 +144,7 @@ def test_make_test_runs_both_parts_and_fails_if_one_fails(
     )
     pytest_stub.chmod(0o755)
     done = subprocess.run(
-        ["make", "-C", str(ROOT), "-o", "lint", "test", f"PYTEST={pytest_stub}"],
+        ["make", "-C", str(ROOT), "-o", "lint", "-o", "try-browser", "test", f"PYTEST={pytest_stub}"],
         capture_output=True,
         check=False,
         timeout=60,
