@@ -11,19 +11,19 @@ export PIP_USER := 0
 unexport PIP_TARGET PIP_PREFIX PIP_ROOT PYTHONHOME
 
 # What the user gives goes by the environment, as it is: neither make nor a shell reads it as code.
-VALUES := scenario set program tracker peers trust path engine node args grid repeat quick only runs write again python minutes seed hours jobs
+VALUES := scenario set program tracker peers trust path engine node args grid repeat quick only runs write again python minutes seed hours jobs format out at
 $(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
 export $(VALUES)
 CALL = $(BIN)/python -I -S scripts/call.py
 
 .DEFAULT_GOAL := help
-TARGETS := help up run sweep down attach logs status watch scenarios explain validate inspect doctor shell unit check test torture lint docs bench figure \
+TARGETS := help up run sweep down attach logs status watch scenarios explain graph validate inspect doctor shell unit check test torture lint docs bench figure \
 	engine browser image bundle constraints clean fuzz soak
 .PHONY: $(TARGETS)
 MAKEFLAGS += --no-print-directory --silent
 
 # `make up three_seeders`: words behind such a target that are no targets themselves are its values.
-ifneq ($(filter up run sweep explain validate inspect attach logs,$(firstword $(MAKECMDGOALS))),)
+ifneq ($(filter up run sweep explain graph validate inspect attach logs,$(firstword $(MAKECMDGOALS))),)
 export GOALS := $(filter-out $(TARGETS),$(MAKECMDGOALS))
 .DEFAULT:
 	@:
@@ -64,6 +64,9 @@ watch: $(VENV)/.lab ## the same, as it changes; Ctrl-C ends it
 
 explain: $(VENV)/.lab ## what a scenario will do, with every command: make explain scenario=three_seeders
 	@$(CALL) $(LAB) explain +scenario! +set +program +tracker +peers +engine +args
+
+graph: $(VENV)/.lab ## a picture of a scenario's network: make graph scenario=three_seeders [format=svg] [out=FILE]
+	@$(CALL) $(LAB) graph +scenario! +format +out +at +set +args
 
 validate: $(VENV)/.lab ## every problem of a scenario's file: make validate scenario=FILE
 	@$(CALL) $(LAB) validate +files! +set +program +tracker +peers +args

@@ -18,7 +18,22 @@ GOALS: Final = "GOALS"
 POSITIONAL: Final = ("scenario", "node", "files", "path")
 REPEATED: Final = ("set", "grid", "program")
 FLAGS: Final = ("quick", "write", "again", "trust")
-OTHERS: Final = ("args", "tracker", "peers", "engine", "only", "runs", "repeat", "python", "minutes", "seed", "hours")
+OTHERS: Final = (
+    "args",
+    "tracker",
+    "peers",
+    "engine",
+    "only",
+    "runs",
+    "repeat",
+    "python",
+    "minutes",
+    "seed",
+    "hours",
+    "format",
+    "out",
+    "at",
+)
 MISSING: Final = {
     "scenario": "which scenario? make {target} scenario=three_seeders; `make scenarios` lists them",
     "node": "which node? make attach node=tracker; `make status` lists them",

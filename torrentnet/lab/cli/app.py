@@ -359,6 +359,34 @@ def explain(
 
 
 @app.command()
+def graph(
+    scenario: Scenario,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="mermaid, dot, svg or json (default: that of the file's name, or mermaid).",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Where to write it (default: standard output).")
+    ] = None,
+    settings: Settings = None,
+    json: Json = False,
+) -> int:
+    """Draw the network of a scenario.
+
+    The nodes, the files that they share and get, and the links with a rate, a delay or losses. A group of more than 20
+    nodes is drawn as one.
+    """
+    from torrentnet.lab.cli.viewing import graph_command
+
+    return graph_command.graph(scenario, form="json" if json else form, out=out, settings=settings or [])
+
+
+@app.command()
 def doctor(engine: EngineName = DEFAULT, json: Json = False) -> int:
     """Check what this machine has, and how to get what is missing."""
     from torrentnet.lab.cli import offline_commands

@@ -1,0 +1,85 @@
+"""The command ``graph``: its formats, its file, and its messages for wrong use."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.lab import golden
+from torrentnet.lab.cli.app import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TORRENTNET_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def graph(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as caught:
+        main(["graph", *argv])
+    shown = capsys.readouterr()
+    assert isinstance(caught.value.code, int)
+    return caught.value.code, shown.out, shown.err
+
+
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [
+        ([], "flowchart LR"),
+        (["-f", "dot"], 'digraph "three_seeders" {'),
+        (["-f", "svg"], "<svg "),
+        (["-f", "json"], "{"),
+        (["--json"], "{"),
+    ],
+)
+def test_each_format_goes_to_standard_output(
+    words: list[str], first: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = graph(capsys, "three_seeders", *words)
+    assert (code, err) == (0, "")
+    assert out.startswith(first)
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [("x.svg", "<svg "), ("x.DOT", "digraph"), ("x.json", "{"), ("x.mmd", "flowchart"), ("x", "flow")],
+)
+def test_a_files_name_says_its_format(name: str, first: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert graph(capsys, "three_seeders", "-o", name) == (0, "", "")
+    assert (home / name).read_text("utf-8").startswith(first)
+
+
+def test_parameters_are_set(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = graph(capsys, "textbook", "--set", "leechers=3", "--json")
+    assert [node["name"] for node in json.loads(out)["nodes"]] == [
+        *("tracker", "seeder", "leecher-1", "leecher-2", "leecher-3")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("graph_unknown_format", ["three_seeders", "-f", "sgv"]),
+        ("graph_unknown_scenario", ["three_seders"]),
+    ],
+)
+def test_wrong_use_is_explained(name: str, words: list[str], home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = graph(capsys, *words)
+    assert (code, out) == (2, "")
+    golden.check(f"error_{name}.txt", err)
+
+
+def test_a_file_that_cannot_be_written_is_one_line(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "file").touch()
+    code, _, err = graph(capsys, "three_seeders", "-o", "file/x.svg")
+    assert code == 3
+    assert err.startswith("torrentnet: ")
+    assert err.count("\n") == 1

@@ -1,0 +1,1 @@
+"""Pictures of a lab's network: Mermaid, DOT, SVG and JSON."""
