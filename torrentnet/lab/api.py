@@ -243,9 +243,8 @@ class Lab(LabLifecycle):
         return self.outcome
 
     def _take_begun(self, item: ScheduledItem, began: float) -> None:
-        text = item.announcement
-        self._recorder.write_lab_event("begun", self._require_clock().epoch + began, text=text, nodes=list(item.nodes))
-        self._view.event_begun(text, began)
+        self._recorder.write_lab_event("begun", self._require_clock().epoch + began, **item.row(began))
+        self._view.event_begun(item.announcement, began)
 
     def _take_applied(self, applied: AppliedEvent) -> None:
         self._recorder.write_lab_event(

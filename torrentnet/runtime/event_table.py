@@ -35,6 +35,8 @@ VIEW: Final = "live view"
 BOOTSTRAP: Final = "bootstrap"
 """What starts the nodes of a lab, one after the other."""
 GRAPH: Final = "distribution graph"
+RECORD: Final = "reports"
+"""What draws a run from its record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +96,17 @@ _PEER: Final = EventField("peer", "peer name", "the peer")
 _SOURCE: Final = EventField("peer", "peer name", "the source")
 _SHA256: Final = EventField("sha256", "hexadecimal", "SHA-256 of the file's bytes on disk", (ADAPTER,))
 
-_NODES: Final = EventField("nodes", "node names", "the nodes, as a list")
-_MEASURED: Final = EventField(
-    "measured", "object", "packets and bytes counted while the fault was in force", optional=True
+_DONE: Final = (
+    EventField("text", "text", "what the lab does, as the scenario writes it"),
+    EventField(
+        "kind",
+        "word",
+        "the verb; the end of a fault is `heal`, that of a pause `resume`, a planned start `start`",
+    ),
+    EventField("nodes", "node names", "the nodes, as a list"),
+    EventField("began", "s", "time after t = 0 at which it began"),
 )
-
-
-def _verb(name: str, meaning: str) -> EventSpec:
-    """Return the event of a verb of the Python interface."""
-    return EventSpec(name, meaning, (LAB,), (), (_NODES,))
-
+"""Fields of whatever the lab does to nodes and to the network."""
 
 NUMBERS: Final = frozenset({"bytes", "ms", "pieces", "piece number", "percent", "number", "peers", "lines"})
 """Units of the fields whose values are whole numbers."""
@@ -231,10 +234,26 @@ _SPECS: Final = (
     ),
     EventSpec(
         "progress",
-        "Pieces have arrived; at most four lines a second, and always one for the last piece.",
+        "Pieces have arrived; at most four times a second, and always for the last piece. A long list of pieces takes "
+        "several lines with the same counts.",
         PEERS,
-        (STATE, VIEW),
-        (_file(), _HAVE, _PIECES, EventField("bytes", "bytes", "verified bytes downloaded by this run"), _SIZE),
+        (STATE, VIEW, RECORD),
+        (
+            _file(),
+            _HAVE,
+            _PIECES,
+            EventField("bytes", "bytes", "verified bytes downloaded by this run"),
+            _SIZE,
+            EventField(
+                "arrived",
+                "arrivals",
+                "the pieces since the last such event, `IP:PORT/PIECE@MS,...;IP:PORT/...`: each source, its pieces "
+                "(`2-5` are four), and how many ms before this line they were verified; a piece without `@` came with "
+                "the piece before it",
+                (PEER,),
+                optional=True,
+            ),
+        ),
         command="get",
     ),
     EventSpec(
@@ -467,52 +486,46 @@ _SPECS: Final = (
     ),
     EventSpec(
         "begun",
-        "An item of the scenario's timeline begins: the cause of what follows.",
+        "The lab begins to do something: an item of the scenario's timeline, or a verb of the Python interface. It is "
+        "the cause of what follows.",
         (LAB,),
         (),
-        (EventField("text", "text", "the event as the scenario writes it, or the end of one"), _NODES),
+        (
+            *_DONE,
+            EventField("planned", "s", "planned time after t = 0; missing for a verb", optional=True),
+            EventField("event", "number", "the event's place in `timeline` of `plan.json`, from 0", optional=True),
+            EventField("where", "text", "the event's place in the scenario, `FILE:LINE:COLUMN`", optional=True),
+        ),
     ),
     EventSpec(
         "applied",
-        "An item of the scenario's timeline was applied, has ended, or could not be applied.",
+        "What the lab has begun was applied, has ended, or could not be applied.",
         (LAB,),
         (),
         (
-            EventField("text", "text", "the event as the scenario writes it, or the end of one"),
-            _NODES,
-            EventField("planned", "s", "planned time after t = 0"),
-            EventField("began", "s", "time after t = 0 at which the item began"),
-            EventField("applied", "s", "time after t = 0 at which the item was done"),
-            EventField("event", "number", "the event's place in `timeline`, counted from 0", optional=True),
-            EventField("error", "text", "why the item changed nothing", optional=True),
+            *_DONE,
+            EventField("name", "text", "the event's name in the scenario", optional=True),
+            EventField("pairs", "pairs of nodes", "the links that a fault changes, `[FROM, TO]` each", optional=True),
+            EventField(
+                "qualities",
+                "object",
+                "what a fault changes: `cut`, `rate` and `uplink` (bits a second; null: no limit), `delay` and "
+                "`jitter` (s), `loss`, `corruption`, `duplication`, `reordering` (shares)",
+                optional=True,
+            ),
+            EventField("planned", "s", "planned time after t = 0; missing for a verb", optional=True),
+            EventField("applied", "s", "time after t = 0 at which it was done"),
+            EventField("ended", "s", "time after t = 0 at which it was undone; only in `result.json`", optional=True),
+            EventField("event", "number", "the event's place in `timeline` of `plan.json`, from 0", optional=True),
+            EventField("fault", "number", "number of the network fault that is in force now", optional=True),
+            EventField("ends", "number", "the `fault` that is not in force any more", optional=True),
+            EventField("where", "text", "the event's place in the scenario, `FILE:LINE:COLUMN`", optional=True),
+            EventField("error", "text", "why it changed nothing", optional=True),
             EventField("set_in", "node names", "nodes whose rules have changed, as a list", optional=True),
-            _MEASURED,
+            EventField("measured", "object", "packets and bytes counted while the fault was in force", optional=True),
             EventField("outputs", "objects", "node, status and text of each command that was run", optional=True),
         ),
     ),
-    EventSpec(
-        "laid",
-        "A network fault of the Python interface is in force.",
-        (LAB,),
-        (),
-        (
-            EventField("text", "text", "the fault"),
-            EventField("set_in", "node names", "nodes whose rules have changed, as a list"),
-        ),
-    ),
-    EventSpec(
-        "lifted",
-        "A network fault of the Python interface has ended.",
-        (LAB,),
-        (),
-        (EventField("text", "text", "the fault"), _MEASURED),
-    ),
-    _verb("start", "The Python interface has started nodes."),
-    _verb("kill", "The Python interface has killed nodes."),
-    _verb("stop", "The Python interface has stopped nodes."),
-    _verb("restart", "The Python interface has restarted nodes."),
-    _verb("pause", "The Python interface has frozen nodes."),
-    _verb("resume", "The Python interface has resumed frozen nodes."),
 )
 
 EVENTS: Final[Mapping[str, EventSpec]] = MappingProxyType({spec.name: spec for spec in _SPECS})

@@ -10,11 +10,13 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from tests.unit.peer.trackers import EPOCH, Event, Member
+from torrentnet.lab.run.facts.arrivals import Arrival, arrivals
 from torrentnet.peer.response_log import ResponseLog
 from torrentnet.peer.storage.file_store import FileStore, StorageError, default_piece_length, open_complete, open_part
 from torrentnet.peer.strategies.base import BaseDownload, Phase
 from torrentnet.peer.strategies.effects import FinishFile, OpenExisting, OpenPart, WritePiece
 from torrentnet.peer.strategies.report import DownloadReport
+from torrentnet.runtime.events import format_event, parse_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,6 +94,13 @@ class Downloader(Member):
     def fields_of(self, event: str) -> list[dict[str, object]]:
         """Return the fields of the events of that name."""
         return [one.fields for one in self.event_lines if one.name == event]
+
+    @property
+    def arrivals(self) -> list[Arrival]:
+        """The pieces that were reported, with their sources and times."""
+        lines = (format_event(one.time, one.name, one.fields) for one in self.event_lines)
+        events = filter(None, map(parse_event, lines))
+        return [arrival for event in events for arrival in arrivals(event)]
 
     def _emit(self, event: str, /, **fields: object) -> None:
         self.event_lines.append(Event(self.now, event, fields))

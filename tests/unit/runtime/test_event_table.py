@@ -15,7 +15,8 @@ import pytest
 
 from tests.event_check import check_event
 from torrentnet.lab.network.counters import Counters
-from torrentnet.lab.run.timeline.schedule import AppliedEvent, FaultCounts, NodeOutput
+from torrentnet.lab.run.timeline.schedule import AppliedEvent, FaultCounts, NodeOutput, ScheduledItem
+from torrentnet.lab.scenario.plan.events import KillPlan
 from torrentnet.runtime.event_page import render_page
 from torrentnet.runtime.event_table import ADAPTER, ALL, EVENTS, LAB, PEER, SHAPER, TRACKER
 from torrentnet.runtime.events import LEVELS, Event, parse_event
@@ -163,19 +164,16 @@ def test_a_program_writes_all_that_the_table_has(room: str) -> None:
 
 def test_the_lab_writes_exactly_what_the_table_has() -> None:
     written: dict[str, set[str]] = defaultdict(set)
-    for where, node in _sources("lab"):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr == "write_lab_event":
-                for name in _choices(node.args[0]):
-                    written[name] |= {word.arg for word in node.keywords if word.arg}
-            elif node.func.attr == "_apply" and "node_verbs.py" in where:
-                for name in _choices(node.args[0]):
-                    written[name] = {"nodes"}
+    for _, node in _sources("lab"):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".write_lab_event"):
+            for name in _choices(node.args[0]):
+                written[name] |= {word.arg for word in node.keywords if word.arg}
     output = NodeOutput("a", 0, "")
     counts = FaultCounts(Counters(), cuts=True, loses=True, shapes=True)
     applied = AppliedEvent("kill a", "kill", ("a",), 0.0, 0.0, 0.0, 0, "", "failed", "", ("a",), counts, (output,))
     written["applied"] |= set(applied.row())
-    written["lifted"].add("measured")
+    item = ScheduledItem(0.0, 0, "kill", ("a",), "kill a", KillPlan(index=0, at=0.0, nodes=("a",), text="", where=""))
+    written["begun"] |= set(item.row(0.0))
     assert written == {spec.name: set(spec.field_keys()) for spec in EVENTS.values() if LAB in spec.emitters}
 
 

@@ -8,6 +8,7 @@ Tested by tests/unit/lab/test_api.py and tests/integration/test_up.py.
 from __future__ import annotations
 
 import contextlib
+import json
 import secrets
 import time
 from functools import partial
@@ -34,7 +35,7 @@ from torrentnet.lab.home import (
 from torrentnet.lab.network import capabilities, loopback, persisted_rules
 from torrentnet.lab.network.persisted_rules import PersistedRules
 from torrentnet.lab.network.render import OPEN_GATE_LENGTH
-from torrentnet.lab.paths import lab_home
+from torrentnet.lab.paths import lab_home, write_atomically
 from torrentnet.lab.run.clock_watch import ClockWatch
 from torrentnet.lab.run.content import file_facts, make_files, make_torrents
 from torrentnet.lab.run.facts.line_reader import LineReader
@@ -47,6 +48,8 @@ from torrentnet.lab.run.recorder import Recorder, make_run_directory
 from torrentnet.lab.run.timeline.network_faults import NetworkFaults
 from torrentnet.lab.run.view import DetachedView, LabView
 from torrentnet.lab.scenario.plan.expectations import LogCheckPlan
+from torrentnet.lab.scenario.plan.plan_document import FILE as PLAN_FILE
+from torrentnet.lab.scenario.plan.plan_document import plan_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -212,6 +215,8 @@ class LabLifecycle(NetworkVerbs):
         facts = file_facts(self.plan.files, self.hashes, files)
         self.sizes = {name: fact.size for name, fact in facts.items()}
         make_torrents(self.plan.torrents, files)
+        document = json.dumps(plan_document(self.plan, self.sizes), ensure_ascii=False)
+        write_atomically(self.directory / PLAN_FILE, document + "\n")
         spec = LabSpec(
             project=self.project,
             scenario=self.plan.name,

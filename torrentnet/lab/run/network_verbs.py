@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from torrentnet.lab.errors import LabError, UsageError
 from torrentnet.lab.run.node_verbs import NodeVerbs, UndoHandle
+from torrentnet.lab.run.timeline.schedule import override_fields
 from torrentnet.lab.scenario.language.scalars import InvalidValueError, parse_duration, parse_rate
+from torrentnet.lab.scenario.plan.events import HealPlan
 from torrentnet.lab.scenario.qualities import LinkOverride, LinkQualities
 from torrentnet.runtime.process import EXIT_FAILED
 from torrentnet.runtime.units import UnitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from torrentnet.lab.network.counters import Counters
     from torrentnet.lab.run.timeline.network_faults import NetworkFaults, OverrideResult
@@ -42,12 +45,12 @@ class NetworkFault(UndoHandle):
         faults: NetworkFaults,
         result: OverrideResult,
         override: LinkOverride,
-        on_end: Callable[[NetworkFault], None],
+        recorded: Callable[..., AbstractContextManager[dict[str, object]]],
     ) -> None:
         super().__init__(self._remove)
         self._faults = faults
         self._number = result.number
-        self._on_end = on_end
+        self._recorded = recorded
         self.override = override
         self.set_in = result.nodes
         """The nodes whose rules it has changed at once; nodes that were not up get theirs later."""
@@ -55,8 +58,11 @@ class NetworkFault(UndoHandle):
         """The packets counted while it was in force; None until it has ended."""
 
     def _remove(self) -> None:
-        self.measured = self._faults.remove(self._number).get(self._number)
-        self._on_end(self)
+        text, nodes = self.override.text, sorted({node for pair in self.override.pairs for node in pair})
+        with self._recorded(HealPlan.verb, f"end of {text}", nodes, ends=self._number) as applied:
+            self.measured = self._faults.remove(self._number).get(self._number)
+            if self.measured is not None:
+                applied["measured"] = self.measured.row()
 
 
 class NetworkVerbs(NodeVerbs):
@@ -153,18 +159,17 @@ class NetworkVerbs(NodeVerbs):
         return self.faults.measure()
 
     def _apply_override(self, override: LinkOverride) -> NetworkFault:
-        result = self.faults.apply(override)
-        fault = NetworkFault(self.faults, result, override, self._record_end)
-        self._recorder.write_lab_event("laid", text=override.text, set_in=list(result.nodes))
-        if result.problems:
-            fault.end()
-            raise LabError(f"{override.text} cannot be set: {'; '.join(result.problems)}", exit_code=EXIT_FAILED)
+        nodes = sorted({node for pair in override.pairs for node in pair})
+        kind = override.text.partition(" ")[0]
+        with self._recorded(kind, override.text, nodes, **override_fields(override)) as applied:
+            result = self.faults.apply(override)
+            applied |= {"fault": result.number, "set_in": list(result.nodes)}
+            fault = NetworkFault(self.faults, result, override, self._recorded)
+            if result.problems:
+                fault.end()
+                raise LabError(f"{override.text} cannot be set: {'; '.join(result.problems)}", exit_code=EXIT_FAILED)
         self.faults.mark_counters(result.number)
         return self._with_undo(fault)
-
-    def _record_end(self, fault: NetworkFault) -> None:
-        measured = {"measured": fault.measured.row()} if fault.measured is not None else {}
-        self._recorder.write_lab_event("lifted", text=fault.override.text, **measured)
 
     def _select_links(
         self, between: NodeSelection | None, from_: NodeSelection | None, to: NodeSelection | None

@@ -21,7 +21,7 @@ from torrentnet.lab.scenario.printed_events import find_event_mistake
 from torrentnet.runtime.process import EXIT_FAILED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
     from torrentnet.lab.engines.interface import Engine
@@ -131,9 +131,27 @@ class NodeVerbs:
 
     def _apply(self, verb: str, act: Callable[[str], None], who: Iterable[str]) -> None:
         nodes = self.select(*who)
-        began = STEADY.now()
-        for_each_node(act, nodes)
-        self._recorder.write_lab_event(verb, began, nodes=list(nodes))
+        with self._recorded(verb, f"{verb} {', '.join(nodes)}", nodes):
+            for_each_node(act, nodes)
+
+    @contextlib.contextmanager
+    def _recorded(self, kind: str, text: str, nodes: Iterable[str], **fields: object) -> Iterator[dict[str, object]]:
+        """Record that something begins, and that it was applied or has failed.
+
+        The caller may add fields of the event ``applied`` to the dictionary.
+        """
+        record, began = self._recorder, STEADY.now()
+        moment = record.seconds_after_zero(began)
+        known: dict[str, object] = {"text": text, "kind": kind, "nodes": list(nodes), "began": moment}
+        record.write_lab_event("begun", began, **known)
+        known |= fields
+        try:
+            yield known
+        except LabError as error:
+            known["error"] = error.message
+            raise
+        finally:
+            record.write_lab_event("applied", **known, applied=record.seconds_after_zero(STEADY.now()))
 
     # -- queries -----------------------------------------------------------------------------------
 

@@ -117,6 +117,10 @@ class Recorder:
         """
         self._epoch = epoch
 
+    def seconds_after_zero(self, moment: float) -> float | None:
+        """Return a steady time as seconds after t = 0; None before that is set."""
+        return None if self._epoch is None else round(moment - self._epoch, 3)
+
     def write_line(self, read: ReadLine) -> None:
         """Record a line of a node, and the event that the line holds, if any."""
         line = read.line

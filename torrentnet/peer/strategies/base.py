@@ -136,15 +136,21 @@ class BaseDownload(ABC):
 
     def due(self) -> float | None:
         """Return when to call :meth:`tick` next."""
+        due: float | None = None
         if self.phase is Phase.PAUSING:
-            return self._retry_at
-        if self.phase not in {Phase.LOOKING_UP, Phase.CONNECTING, Phase.FETCHING}:
-            return None
-        check_due = self._check_due() if self.phase is Phase.FETCHING else None
-        return self._give_up_at if check_due is None else min(check_due, self._give_up_at)
+            due = self._retry_at
+        elif self.phase in {Phase.LOOKING_UP, Phase.CONNECTING, Phase.FETCHING}:
+            due = self._give_up_at
+            check_due = self._check_due() if self.phase is Phase.FETCHING else None
+            due = due if check_due is None else min(check_due, due)
+        progress_due = self._report.progress_due
+        return due if progress_due is None else progress_due if due is None else min(progress_due, due)
 
     def tick(self, now: float) -> None:
         """Apply the time-outs; may be called early."""
+        progress_due = self._report.progress_due
+        if progress_due is not None and now >= progress_due:
+            self._flush_progress(now)
         if self.phase is Phase.PAUSING and now >= self._retry_at:
             self._repeat_lookup(now)
         elif self.phase is Phase.LOOKING_UP and now >= self._give_up_at:
@@ -286,7 +292,7 @@ class BaseDownload(ABC):
         assert self.store is not None
         info, held = self.store.info, self.store.held
         held.add(piece)
-        self._report.piece_verified(source, piece, info.piece_size(piece), elapsed)
+        self._report.piece_verified(source, piece, info.piece_size(piece), elapsed, now)
         self._report.progress(held, info.length, now)
         self._session.downloaded = self._report.transferred
         self._progress_at = now
@@ -294,6 +300,11 @@ class BaseDownload(ABC):
         self._retry_pause = FIRST_RETRY_PAUSE
         if held.is_full:
             self._finish(now)
+
+    def _flush_progress(self, now: float) -> None:
+        """Report the pieces that are not reported yet."""
+        if self.store is not None and self._report.progress_due is not None:
+            self._report.flush_progress(self.store.held, self.store.info.length, now)
 
     def existing_opened(self, store: FileStore, now: float) -> None:
         """Handle the hashed file that had the final name from the start."""
@@ -353,6 +364,7 @@ class BaseDownload(ABC):
         if self.phase in {Phase.FAILED, Phase.DONE}:
             return
         self._stop_fetching(now)
+        self._flush_progress(now)
         self.phase = Phase.FAILED
         self.failure, self.hint = reason, hint
         self._report.failed(reason)

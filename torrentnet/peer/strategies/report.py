@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from torrentnet.wire.udp.outcome import MAX_SOURCES, OutcomeSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from torrentnet.peer.response_log import ResponseLog
     from torrentnet.wire.info import Info
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PROGRESS_INTERVAL: Final = 0.25
 """Seconds between two progress events."""
+MAX_ARRIVED_CHARS: Final = 4000
+"""Characters of a progress event's list of pieces; less than an event's longest value."""
 _MAX_LISTED: Final = 20
 
 
@@ -30,6 +32,10 @@ class DownloadReport:
         self._emit = emit
         self._log = log
         self._progress_at = 0.0
+        self._arrived: list[tuple[LookupHolder, int, float]] = []
+        """The source, number and time of each piece since the last progress event."""
+        self.progress_due: float | None = None
+        """When the pieces that are not reported yet must be; None where there is none."""
         self._refusal = ""
         self._sources: dict[LookupHolder, int] = {}
         self.transferred = 0
@@ -83,10 +89,12 @@ class DownloadReport:
             self._emit("resumed", file=self._name, have=len(held), pieces=held.size)
             self._log.add("disk", f"pieces {held.describe()}", verdict="verified")
 
-    def piece_verified(self, source: LookupHolder, piece: int, size: int, elapsed: float) -> None:
+    def piece_verified(self, source: LookupHolder, piece: int, size: int, elapsed: float, now: float) -> None:
         """Report a piece that is verified and on disk."""
         self._log.add(source.name, f"piece {piece}", size=size, elapsed=elapsed, verdict="verified")
         self._sources[source] = self._sources.get(source, 0) + 1
+        self._arrived.append((source, piece, now))
+        self.progress_due = self._progress_at
         self.transferred += size
 
     def piece_discarded(self, source: LookupHolder, piece: int, size: int, elapsed: float) -> None:
@@ -96,10 +104,16 @@ class DownloadReport:
 
     def progress(self, held: PieceSet, size: int, now: float) -> None:
         """Report progress, at most once in :data:`PROGRESS_INTERVAL`, and at the end."""
-        if not held.is_full and now < self._progress_at:
-            return
-        self._progress_at = now + PROGRESS_INTERVAL
-        self._emit("progress", file=self._name, have=len(held), pieces=held.size, bytes=self.transferred, size=size)
+        if held.is_full or now >= self._progress_at:
+            self.flush_progress(held, size, now)
+
+    def flush_progress(self, held: PieceSet, size: int, now: float) -> None:
+        """Report the pieces that are not reported yet, in as many events as needed."""
+        self._progress_at, self.progress_due = now + PROGRESS_INTERVAL, None
+        arrived, self._arrived = self._arrived, []
+        name, have, pieces, done = self._name, len(held), held.size, self.transferred
+        for text in _arrived_texts(arrived, now):
+            self._emit("progress", file=name, have=have, pieces=pieces, bytes=done, size=size, arrived=text)
 
     def completed(self, size: int, elapsed_ms: int) -> None:
         """Report that the file is complete under its final name."""
@@ -116,3 +130,43 @@ class DownloadReport:
         """Return the sources of most pieces, for the tracker's log."""
         most = sorted(self._sources.items(), key=lambda item: -item[1])[:MAX_SOURCES]
         return tuple(OutcomeSource(holder.endpoint, count, holder.name) for holder, count in most)
+
+
+def _arrived_texts(arrived: Iterable[tuple[LookupHolder, int, float]], now: float) -> Iterator[str]:
+    """Yield a list of pieces as texts that each fit into an event.
+
+    :mod:`torrentnet.lab.run.facts.arrivals` describes the form.
+    """
+    groups: dict[LookupHolder, list[tuple[int, int]]] = {}
+    for source, piece, moment in arrived:
+        groups.setdefault(source, []).append((round((now - moment) * 1000), piece))
+    text = ""
+    for source, pieces in groups.items():
+        head = f"{source.endpoint}/"
+        text += f";{head}" if text else head
+        separator, last_age = "", -1
+        for first, last, age in _runs(pieces):
+            item = f"{first}" if first == last else f"{first}-{last}"
+            if age != last_age:
+                item += f"@{age}"
+            if len(text) + len(item) >= MAX_ARRIVED_CHARS:
+                yield text
+                text, separator = head, ""
+                item = item if "@" in item else f"{item}@{age}"
+            text += separator + item
+            separator, last_age = ",", age
+    yield text
+
+
+def _runs(pieces: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+    """Yield first, last and age of the pieces in a row that have the same age."""
+    first = last = age = -1
+    for when, piece in pieces:
+        if when == age and piece == last + 1:
+            last = piece
+            continue
+        if first >= 0:
+            yield first, last, age
+        first, last, age = piece, piece, when
+    if first >= 0:
+        yield first, last, age

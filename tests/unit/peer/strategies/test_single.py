@@ -89,6 +89,20 @@ def test_progress_is_reported_four_times_a_second_at_most(world: World) -> None:
     assert min(later - earlier for earlier, later in itertools.pairwise(times[:-1])) >= 0.25
     assert progress[-1].fields["have"] == PIECES
     assert progress[-1].fields["bytes"] == len(world.data)
+    arrived = getter.arrivals
+    assert sorted(arrival.piece for arrival in arrived) == list(range(PIECES))
+    assert [arrival.time for arrival in arrived] == sorted(arrival.time for arrival in arrived)
+    assert {arrival.address for arrival in arrived} == {str(getter.fields_of("picked")[0]["address"])}
+
+
+def test_pieces_before_a_standstill_are_reported_within_a_quarter_second(world: World) -> None:
+    world.source().rate = 400_000.0
+    getter = world.getter()
+    while len(getter.verified) < 20:
+        getter.run(0.01)
+    world.sources[0].rate = 1.0
+    getter.run(0.3)
+    assert len(getter.arrivals) == len(getter.verified) >= 20
 
 
 def test_the_tracker_learns_of_held_pieces(world: World) -> None:

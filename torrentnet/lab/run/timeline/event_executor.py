@@ -135,7 +135,7 @@ class EventExecutor:
             resumed = tuple(node for node in sorted(active.paused) if self._resume(node))
             measured = counts.get(active.override) if active.override is not None else None
             if resumed or measured is not None:
-                undone.append(UndoneEvent(index, resumed, measured))
+                undone.append(UndoneEvent(index, resumed, measured, active.override))
         return tuple(undone)
 
     def undo_all(self) -> tuple[UndoneEvent, ...]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.lab.scenario.override_rows import pairs_row, qualities_row
 from torrentnet.lab.scenario.plan.events import CommandPlan, HealPlan, NetworkFaultPlan, PausePlan
 
 if TYPE_CHECKING:
     from torrentnet.lab.network.counters import Counters
     from torrentnet.lab.scenario.plan.events import EventPlan
+    from torrentnet.lab.scenario.qualities import LinkOverride
 
 UNDO: Final = "undo"
 EXPIRE: Final = "expire"
@@ -79,6 +81,8 @@ class UndoneEvent:
     index: int
     resumed: tuple[str, ...] = ()
     measured: FaultCounts | None = None
+    override: int | None = None
+    """The number of the link override that was removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,16 @@ class AppliedEvent:
     """The output of ``run`` and ``console``."""
     announced: bool = False
     """Whether a person was told when it began."""
+    name: str = ""
+    """The event's name in the scenario, or empty."""
+    override: LinkOverride | None = None
+    """What a network fault changes."""
+    fault: int | None = None
+    """The number of the link override that it has put in force."""
+    ended: float | None = None
+    """When what it has changed was undone; None where it lasts, or nothing can be undone."""
+    ends: int | None = None
+    """The ``fault`` that it has ended."""
 
     def line(self) -> str:
         """Return the line that a person sees; empty where it would say nothing new."""
@@ -133,11 +147,18 @@ class AppliedEvent:
         """Return the record for ``result.json`` and ``events.jsonl``."""
         row: dict[str, object] = {
             "text": self.text,
+            "kind": self.verb,
+            "name": self.name or None,
             "nodes": list(self.nodes),
+            **override_fields(self.override),
             "planned": round(self.planned, 3),
             "began": round(self.began, 3),
             "applied": round(self.applied, 3),
+            "ended": None if self.ended is None else round(self.ended, 3),
             "event": self.index,
+            "fault": self.fault,
+            "ends": self.ends,
+            "where": self.where or None,
             "error": self.error or None,
         }
         if self.set_in:
@@ -186,6 +207,19 @@ class ScheduledItem:
             return self.text
         return f"resume {', '.join(self.nodes)}" if isinstance(self.event, PausePlan) else f"end of {self.text}"
 
+    def row(self, began: float) -> dict[str, object]:
+        """Return the item as the event ``begun`` of ``events.jsonl``."""
+        undo, event = self.verb == UNDO, self.event
+        ending = "resume" if isinstance(event, PausePlan) else HealPlan.verb
+        return {
+            "text": self.announcement,
+            "kind": ending if undo else self.verb,
+            "nodes": list(self.nodes),
+            "planned": round(self.at, 3),
+            "began": round(began, 3),
+            **({"event": event.index, "where": event.where} if event is not None and not undo else {}),
+        }
+
     def record(self, effect: EventEffect, began: float, now: float) -> AppliedEvent:
         """Return the record of the item, which has been applied from ``began`` to ``now``."""
         return AppliedEvent(
@@ -202,6 +236,9 @@ class ScheduledItem:
             set_in=effect.set_in,
             outputs=effect.outputs,
             announced=True,
+            name=self.event.name if self.event else "",
+            override=self.event.override if isinstance(self.event, NetworkFaultPlan) else None,
+            fault=effect.override,
         )
 
 
@@ -217,6 +254,8 @@ def record_unapplied(event: EventPlan, reason: str, now: float) -> AppliedEvent:
         applied=now,
         index=event.index,
         where=event.where,
+        name=event.name,
+        override=event.override if isinstance(event, NetworkFaultPlan) else None,
         error=f"{event.text} did not happen: {what}",
         hint="`when` must become true in every run; move it, or raise `time_limit`" if event.when else NO_EFFECT_HINT,
     )
@@ -236,7 +275,16 @@ def record_undo(
         applied=now,
         measured=undone.measured,
         announced=announced,
+        name=event.name,
+        ends=undone.override,
     )
+
+
+def override_fields(override: LinkOverride | None) -> dict[str, object]:
+    """Return what a fault changes: directed pairs of nodes, and their qualities."""
+    if override is None:
+        return {"pairs": [], "qualities": {}}
+    return {"pairs": pairs_row(override.pairs), "qualities": qualities_row(override.qualities)}
 
 
 def _packet_count(number: int) -> str:

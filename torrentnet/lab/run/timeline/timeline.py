@@ -196,9 +196,9 @@ class Timeline:
         """Undo every lasting event that is still in force."""
         now = self._clock.now()
         for undone in self._executor.undo_all():
-            event = self._event(undone.index)
+            ended = self._record_undo(self._event(undone.index), undone, now, now)
             if undone.measured is not None:
-                self._record(self._record_undo(event, undone, now, now))
+                self._record(ended)
 
     def record_unapplied(self) -> None:
         """Record the events that did not happen in the run: they changed nothing."""
@@ -364,15 +364,15 @@ class Timeline:
     ) -> AppliedEvent:
         """Return the record of the end of an event.
 
-        Its counts go into the event's own record, too.
+        The event's own record gets its end and its counts, too.
         """
-        if undone.measured is not None:
-            with self._lock:
-                self._applied = [
-                    replace(one, measured=undone.measured) if one.index == undone.index else one
-                    for one in self._applied
-                ]
-        return record_undo(event, undone, planned, began, self._clock.now(), announced=announced)
+        now = self._clock.now()
+        with self._lock:
+            self._applied = [
+                replace(one, measured=undone.measured or one.measured, ended=now) if one.index == undone.index else one
+                for one in self._applied
+            ]
+        return record_undo(event, undone, planned, began, now, announced=announced)
 
     def _record(self, result: AppliedEvent) -> None:
         with self._lock:
