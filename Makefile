@@ -11,19 +11,19 @@ export PIP_USER := 0
 unexport PIP_TARGET PIP_PREFIX PIP_ROOT PYTHONHOME
 
 # What the user gives goes by the environment, as it is: neither make nor a shell reads it as code.
-VALUES := scenario set program tracker peers trust path engine node args grid repeat quick only runs write again python minutes seed hours jobs format out at
+VALUES := scenario set program tracker peers trust path engine node args grid repeat quick only runs write again python minutes seed hours jobs format out at against open
 $(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
 export $(VALUES)
 CALL = $(BIN)/python -I -S scripts/call.py
 
 .DEFAULT_GOAL := help
-TARGETS := help up run sweep down attach logs status watch scenarios explain graph validate inspect doctor shell unit check test torture lint docs bench figure \
+TARGETS := help up run sweep report down attach logs status watch scenarios explain graph validate inspect doctor shell unit check test torture lint docs bench figure \
 	engine browser image bundle constraints clean fuzz soak
 .PHONY: $(TARGETS)
 MAKEFLAGS += --no-print-directory --silent
 
 # `make up three_seeders`: words behind such a target that are no targets themselves are its values.
-ifneq ($(filter up run sweep explain graph validate inspect attach logs,$(firstword $(MAKECMDGOALS))),)
+ifneq ($(filter up run sweep report explain graph validate inspect attach logs,$(firstword $(MAKECMDGOALS))),)
 export GOALS := $(filter-out $(TARGETS),$(MAKECMDGOALS))
 .DEFAULT:
 	@:
@@ -46,6 +46,9 @@ run: $(VENV)/.lab ## bring a scenario up, judge it, take it down: make run scena
 
 sweep: $(VENV)/.lab ## run it over a grid: make sweep scenario=textbook grid="leechers=1,5,10 strategy=single,swarm" repeat=3
 	@$(CALL) $(LAB) sweep +scenario! +grid +repeat +set +program +tracker +peers +trust +engine +args
+
+report: $(VENV)/.lab ## one HTML file of a run: make report [scenario=NAME] [against=RUN] [out=FILE] [open=1]
+	@$(CALL) $(LAB) report +scenario +against +out +open +args
 
 down: $(VENV)/.lab ## take down what `up` left
 	@$(LAB) down

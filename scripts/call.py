@@ -17,7 +17,7 @@ GOALS: Final = "GOALS"
 """Words behind a target on make's command line: ``make up three_seeders``."""
 POSITIONAL: Final = ("scenario", "node", "files", "path")
 REPEATED: Final = ("set", "grid", "program")
-FLAGS: Final = ("quick", "write", "again", "trust")
+FLAGS: Final = ("quick", "write", "again", "trust", "open")
 OTHERS: Final = (
     "args",
     "tracker",
@@ -32,6 +32,7 @@ OTHERS: Final = (
     "hours",
     "format",
     "out",
+    "against",
     "at",
 )
 MISSING: Final = {

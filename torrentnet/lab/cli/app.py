@@ -110,6 +110,8 @@ Trust = Annotated[
     ),
 ]
 
+NoReport = Annotated[bool, typer.Option("--no-report", help="Do not write report.html into the record.")]
+
 # Of the grader: the scenario judges no words of our own programs.
 ForAny = Annotated[bool, typer.Option("--for-any", hidden=True)]
 
@@ -159,6 +161,7 @@ def up(
     trust: Trust = False,
     engine: EngineName = DEFAULT,
     runs: Runs = None,
+    no_report: NoReport = False,
     json: Json = False,
 ) -> int:
     """Bring a scenario up, run and judge it, and leave it up."""
@@ -173,6 +176,7 @@ def up(
         settings=settings or [],
         programs=_given(programs, tracker, peers),
         trust=trust,
+        report=not no_report,
     )
 
 
@@ -187,6 +191,7 @@ def run(
     for_any: ForAny = False,
     engine: EngineName = DEFAULT,
     runs: Runs = None,
+    no_report: NoReport = False,
     json: Json = False,
 ) -> int:
     """Bring a scenario up, run and judge it, and remove it."""
@@ -201,6 +206,7 @@ def run(
         settings=settings or [],
         programs=replace(_given(programs, tracker, peers), for_any=for_any),
         trust=trust,
+        report=not no_report,
     )
 
 
@@ -219,6 +225,7 @@ def sweep(
     trust: Trust = False,
     engine: EngineName = DEFAULT,
     runs: Runs = None,
+    no_report: NoReport = False,
     json: Json = False,
 ) -> int:
     """Run a scenario over a grid of parameters.
@@ -239,6 +246,7 @@ def sweep(
         as_json=json,
         programs=_given(programs, tracker, peers),
         trust=trust,
+        report=not no_report,
     )
 
 
@@ -280,6 +288,35 @@ def grade(
         trust=trust,
         as_json=json,
     )
+
+
+@app.command()
+def report(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN|SCENARIO]",
+            help="A directory of runs/, or a scenario: its last run. Default: the last run.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Where to write (default: beside the record).")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option("--against", metavar="RUN", help="Another run, drawn on the same clock.")
+    ] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    runs: Runs = None,
+    json: Json = False,
+) -> int:
+    """Write the report of a run: one HTML file that opens anywhere.
+
+    It has the verdict, and a viewer with time line, map of pieces and replay. Every run writes one already, unless it
+    was told `--no-report`.
+    """
+    from torrentnet.lab.cli.viewing import report_command
+
+    return report_command.report(run, out=out, against=against, open_page=open_page, runs=runs, as_json=json)
 
 
 @app.command()

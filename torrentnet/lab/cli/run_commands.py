@@ -22,6 +22,7 @@ from torrentnet.lab.installation import typed_command
 from torrentnet.lab.paths import lab_home, scenarios_folder
 from torrentnet.lab.plain_compose import compose_command, redirecting_variables
 from torrentnet.lab.report.result import result_document, verdict_lines
+from torrentnet.lab.report.write_page import add_page
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
 from torrentnet.lab.scenario.load import find_plan, parse_settings
 from torrentnet.lab.scenario.plan.plan import Role
@@ -45,6 +46,7 @@ def play(
     settings: Sequence[str] = (),
     programs: GivenPrograms | None = None,
     trust: bool = False,
+    report: bool = True,
 ) -> int:
     """Bring up a scenario's lab, run it and judge it.
 
@@ -76,8 +78,12 @@ def play(
             if not as_json:
                 for line in verdict_lines(lab.outcome, home, hint):
                     view.print_line(line)
-                if code is None and mode is Mode.UP:
-                    _print_next_steps(lab, view.print_line)
+            if report:
+                # Ctrl-C now is too late to change anything: the verdict is known, and everything is cleaned up.
+                with contextlib.suppress(Interrupted), interrupts.shield(message=""):
+                    add_page(lab.directory, home, view.print_line)
+            if not as_json and code is None and mode is Mode.UP:
+                _print_next_steps(lab, view.print_line)
     if as_json:
         print_json(result_document(lab.outcome))
     return lab.outcome.exit_code if code is None else code

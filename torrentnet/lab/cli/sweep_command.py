@@ -13,6 +13,7 @@ from torrentnet.lab.cli.progress import open_view
 from torrentnet.lab.engines.selection import choose_engine, preload_engines
 from torrentnet.lab.errors import UsageError
 from torrentnet.lab.paths import lab_home, relative_to_home, scenarios_folder
+from torrentnet.lab.report.write_page import add_page
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
 from torrentnet.lab.run.recorder import make_dated_directory
 from torrentnet.lab.scenario.load import find_plan, parse_settings
@@ -53,6 +54,7 @@ def run_sweep(
     as_json: bool,
     programs: GivenPrograms | None = None,
     trust: bool = False,
+    report: bool = True,
 ) -> int:
     """Run a scenario at every point of a grid; return the exit status.
 
@@ -82,7 +84,11 @@ def run_sweep(
             code = EXIT_OK
 
             def play(plan: Plan) -> tuple[Outcome, Distribution | None]:
-                return run_scenario(plan, engine, home=home, runs=runs, interrupts=interrupts, trust=trust)
+                found = run_scenario(plan, engine, home=home, runs=runs, interrupts=interrupts, trust=trust)
+                if report:
+                    with interrupts.shield(message=""):
+                        add_page(found[0].directory, home, view.print_line, quiet=True)
+                return found
 
             try:
                 rows = run_points(points, repeat, play, table, view.print_line)

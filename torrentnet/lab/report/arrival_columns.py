@@ -41,13 +41,13 @@ class Arrivals:
         """Return the rows from one on as plain lists; empty where there is none."""
         if start >= len(self):
             return {}
-        return {"n": len(self) - start, **{name: list(column[start:]) for name, column in self._columns.items()}}
+        return {name: list(column[start:]) for name, column in self._columns.items()}
 
     def columns(self) -> Document:
         """Return all rows in the order of time, as plain lists."""
         times = self._columns["t"]
         order = sorted(range(len(times)), key=times.__getitem__)
-        return {"n": len(order), **{name: [column[row] for row in order] for name, column in self._columns.items()}}
+        return {name: [column[row] for row in order] for name, column in self._columns.items()}
 
 
 def binned_arrivals(
@@ -58,7 +58,7 @@ def binned_arrivals(
     Returns how, and the arrivals of the joined pieces. A joined piece has arrived at a node when its last piece has,
     from where most of its pieces came.
     """
-    count = arrivals["n"]
+    count = len(arrivals["t"])
     if count <= most:
         return None, arrivals
     size = -(-count // most)
@@ -107,4 +107,4 @@ def packed_columns(arrivals: Document) -> Document:
         for column in columns:
             column.byteswap()
     data = gzip.compress(b"".join(column.tobytes() for column in columns), COMPRESSION, mtime=0)
-    return {"n": arrivals["n"], "gz": base64.b64encode(data).decode("ascii")}
+    return {"n": len(times), "gz": base64.b64encode(data).decode("ascii")}

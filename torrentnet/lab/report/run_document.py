@@ -11,7 +11,7 @@ import shlex
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from torrentnet.lab.errors import LabError
+from torrentnet.lab.errors import UsageError
 from torrentnet.lab.report.document_builder import UNKNOWN, DocumentBuilder
 from torrentnet.lab.report.record_values import (
     Document,
@@ -43,7 +43,7 @@ _PROGRESS: Final = re.compile(r"\S+Z progress ")
 def run_document(record: Path) -> Document:
     """Return the document of a run's record, with plain columns.
 
-    Raises LabError for a directory that is no record, and OSError.
+    Raises UsageError for a directory that is no record, and OSError.
     """
     header = record_header(record)
     builder = DocumentBuilder(header)
@@ -61,12 +61,12 @@ def run_document(record: Path) -> Document:
 def record_header(record: Path) -> Document:
     """Return the document's parts that no event tells.
 
-    The record may have no result yet.     Raises LabError for a directory that is no record.
+    The record may have no result yet.     Raises UsageError for a directory that is no record.
     """
     result, plan = read_object(record / RESULT_FILE), read_object(record / PLAN_FILE)
     if not result and not plan and not (record / EVENTS_FILE).is_file():
-        raise LabError(
-            f"{record} has no record of a run: neither {RESULT_FILE} nor {PLAN_FILE} nor {EVENTS_FILE}",
+        raise UsageError(
+            f"{record} has no {RESULT_FILE}, {PLAN_FILE} or {EVENTS_FILE}: it is no record of a run",
             hint="name a directory below runs/, or a scenario whose last run is wanted",
         )
     nodes = _nodes(record, plan, result)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.lab.report.records import killed_seed_rows, result, row, write_record
-from torrentnet.lab.errors import LabError
+from torrentnet.lab.errors import UsageError
 from torrentnet.lab.report.run_document import NOT_ENDED, run_document
 
 if TYPE_CHECKING:
@@ -65,13 +65,13 @@ def test_a_cut_and_a_foreign_line_are_left_out(tmp_path: Path) -> None:
 
 
 def test_a_directory_without_a_record_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(LabError, match="has no record of a run"):
+    with pytest.raises(UsageError, match="it is no record of a run"):
         run_document(tmp_path)
 
 
 def test_a_record_without_nodes_is_an_empty_document(tmp_path: Path) -> None:
     document = run_document(write_record(tmp_path / "r", [], result() | {"nodes": [], "expectations": []}))
-    assert (document["nodes"], document["marks"], document["arrivals"]["n"]) == ([], [], 0)
+    assert (document["nodes"], document["marks"], document["arrivals"]["t"]) == ([], [], [])
 
 
 def test_lines_of_logs_have_their_time_and_progress_is_left_out(tmp_path: Path) -> None:

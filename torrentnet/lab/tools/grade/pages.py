@@ -9,15 +9,16 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from torrentnet.lab.report.html_templates import template_environment
 from torrentnet.lab.tools.grade.evidence import read_evidence
 from torrentnet.lab.tools.grade.marks import State
-from torrentnet.runtime.text import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from jinja2 import Environment
 
     from torrentnet.lab.tools.grade.evidence import Evidence
     from torrentnet.lab.tools.grade.results import SubmissionResult
@@ -34,19 +35,11 @@ SIGNS: Final = {
 
 
 def _environment() -> Environment:
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    environment = template_environment(TEMPLATES)
     environment.filters["sign"] = lambda state: SIGNS[State(state)]
     environment.filters["css"] = lambda state: str(state) if state in ("full", "part", "none") else "other"
-    environment.finalize = _without_controls
     environment.globals["style"] = Markup((TEMPLATES / "style.css").read_text("utf-8"))
     return environment
-
-
-def _without_controls(value: object) -> object:
-    """Escape the controls that HTML does not: a submission may have printed them."""
-    if type(value) is not str:
-        return value
-    return "\n".join(escape_controls(line) for line in value.split("\n"))
 
 
 def matrix_page(
