@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from torrentnet.console.line_splitter import MAX_LINE_BYTES, LineSplitter
 from torrentnet.console.remote.client import ConsoleClient, NoAnswerError
 from torrentnet.console.remote.frames import RequestError
+from torrentnet.console.table import for_terminal
 from torrentnet.console.words import split_words
 from torrentnet.runtime.process import (
     CONSOLE_VARIABLE,
@@ -52,8 +53,8 @@ Talks to a running tracker or peer over its console socket.
 
 Every word from COMMAND on is sent to the node unchanged. With standard input
 from a pipe, each line is a command, and the exit status is that of the last
-one. On a terminal, long lines are wrapped between words; in a pipe they are
-not.
+one. On a terminal, tables fit into its columns and long lines are wrapped
+between words; in a pipe they are not.
 """
 
 
@@ -167,7 +168,8 @@ def _run(client: ConsoleClient, command: str | tuple[str, ...]) -> int:
         )
     output = _LineOutput()
     try:
-        return client.run(command, output.write, _write_err)
+        with for_terminal(output.width):
+            return client.run(command, output.write, _write_err)
     finally:
         output.finish()
 
@@ -278,17 +280,17 @@ class _LineOutput:
     """Standard output; on a terminal, long lines are wrapped between words."""
 
     def __init__(self) -> None:
-        self._width: int | None = None
+        self.width: int | None = None
         self._rest = ""
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            self._width = os.get_terminal_size(sys.stdout.fileno()).columns or None
+            self.width = os.get_terminal_size(sys.stdout.fileno()).columns or None
 
     def write(self, text: str) -> None:
-        if self._width is None:
+        if self.width is None:
             _write_out(text)
             return
         *whole, self._rest = (self._rest + text).split("\n")
-        _write_out("".join(f"{part}\n" for line in whole for part in wrap_line(line, self._width)))
+        _write_out("".join(f"{part}\n" for line in whole for part in wrap_line(line, self.width)))
 
     def finish(self) -> None:
         """Write what follows the last newline."""

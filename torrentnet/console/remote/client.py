@@ -14,6 +14,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.console.remote.frames import (
+    MAX_COLUMNS,
     CompleteRequest,
     ConsoleRequest,
     FrameError,
@@ -23,6 +24,7 @@ from torrentnet.console.remote.frames import (
     RunRequest,
     encode_request,
 )
+from torrentnet.console.table import terminal_columns
 from torrentnet.runtime.process import EXIT_UNAVAILABLE
 
 if TYPE_CHECKING:
@@ -86,11 +88,14 @@ class ConsoleClient:
     def run(self, command: str | tuple[str, ...], out: Callable[[str], None], err: Callable[[str], None]) -> int:
         """Execute one command at the node and return its exit status.
 
-        *out* and *err* get text with newlines, as it arrives. Raises NoAnswerError, also when an answer is cut off,
-        RequestError when the command is too long, and whatever *out* and *err* raise, which ends the connection.
+        Tables are laid out for :func:`~torrentnet.console.table.terminal_columns`. *out* and *err* get text with
+        newlines, as it arrives. Raises NoAnswerError, also when an answer is cut off, RequestError when the command is
+        too long, and whatever *out* and *err* raise, which ends the connection.
         """
         status = EXIT_UNAVAILABLE
-        for kind, payload in self._ask(RunRequest(command), ANSWER_TIMEOUT):
+        columns = terminal_columns()
+        request = RunRequest(command, None if columns is None else min(columns, MAX_COLUMNS))
+        for kind, payload in self._ask(request, ANSWER_TIMEOUT):
             if kind is FrameKind.OUT:
                 out(payload.decode("utf-8", "replace"))
             elif kind is FrameKind.ERR:

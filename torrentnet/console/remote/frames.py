@@ -6,6 +6,7 @@ Request: one line of JSON, at most :data:`MAX_REQUEST` bytes with its newline::
 
     ["file_logs", "my file.txt"]     a command, as words
     "file_logs 'my file.txt'"        a command, as a line that the node splits
+    {"run": ["peers"], "columns": 80}   either of these, for a terminal of so many columns
     {"complete": "file_logs my"}     candidates for the last word
     {"ping": true}                   the program and the node's name
     {"attach": true}                 the terminal of an observed program; what follows the line is typed there
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_REQUEST: Final = 4096
 """Bytes of a request, newline included."""
+MAX_COLUMNS: Final = 10_000
+"""Of a reader's terminal."""
 MAX_PAYLOAD: Final = 64 * 1024
 """Bytes of one frame's payload."""
 _HEADER: Final = Struct(">cI")
@@ -47,7 +50,7 @@ class FrameKind(Enum):
 
 
 class RequestError(ValueError):
-    """The request is not one of the five, or is too long. The message is for the user."""
+    """The request is not one of the six, or is too long. The message is for the user."""
 
 
 class FrameError(ValueError):
@@ -60,6 +63,8 @@ class RunRequest:
 
     command: str | tuple[str, ...]
     """A line, or its words."""
+    columns: int | None = None
+    """Of the reader's terminal, into which tables fit; None for a pipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +93,8 @@ def encode_request(request: ConsoleRequest) -> bytes:
     Raises RequestError when the line is longer than :data:`MAX_REQUEST`.
     """
     match request:
-        case RunRequest(command):
-            body: object = command
+        case RunRequest(command, columns):
+            body: object = command if columns is None else {"run": command, "columns": columns}
         case CompleteRequest(text):
             body = {"complete": text}
         case PingRequest():
@@ -115,13 +120,18 @@ def decode_request(line: bytes) -> ConsoleRequest:
             return RunRequest(body)
         case list() if all(isinstance(word, str) for word in body):
             return RunRequest(tuple(body))
+        case {"run": str() | list() as command, "columns": int(columns)} if 0 < columns <= MAX_COLUMNS:
+            if isinstance(command, str):
+                return RunRequest(command, columns)
+            if all(isinstance(word, str) for word in command):
+                return RunRequest(tuple(command), columns)
         case {"complete": str(text)}:
             return CompleteRequest(text)
         case {"ping": True}:
             return PingRequest()
         case {"attach": True}:
             return AttachRequest()
-    raise RequestError("the request is not a string, an array of strings, complete, ping or attach")
+    raise RequestError("the request is not a string, an array of strings, run, complete, ping or attach")
 
 
 def encode_frame(kind: FrameKind, payload: bytes) -> bytes:

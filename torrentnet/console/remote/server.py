@@ -26,6 +26,7 @@ from torrentnet.console.remote.frames import (
     RequestError,
     RunRequest,
 )
+from torrentnet.console.table import for_terminal
 from torrentnet.runtime.process import EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
 from torrentnet.runtime.signals import block_signals
 from torrentnet.wire.errors import LocalError
@@ -182,8 +183,9 @@ class ConsoleServer:
             answer.end(EXIT_USAGE, f"error: {error}")
             return
         match request:
-            case RunRequest(command):
-                answer.end(self._commands.execute(command, answer.out, answer.err, outside=True))
+            case RunRequest(command, columns):
+                with for_terminal(columns):
+                    answer.end(self._commands.execute(command, answer.out, answer.err, outside=True))
             case CompleteRequest(text):
                 answer.send(frames.encode_frame(FrameKind.WORDS, _bounded_json(self._commands.complete(text))))
                 answer.end(EXIT_OK)

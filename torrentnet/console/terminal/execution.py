@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
+from torrentnet.console.table import for_terminal
 from torrentnet.runtime.text import wrap_line
 
 if TYPE_CHECKING:
@@ -62,15 +63,19 @@ class LineExecution:
         """Execute one command line, and write all of its answer."""
         self._written_at = time.monotonic()
         try:
-            self._commands.execute(line, self._add, self._add)
+            with for_terminal(self._columns()):
+                self._commands.execute(line, self._add, self._add)
             self._flush()
         except _EndedError:
             pass
 
+    def _columns(self) -> int | None:
+        return self._width() if self._width is not None else None
+
     def _add(self, line: str) -> None:
         if self._stopping.is_set():
             raise _EndedError
-        width = self._width() if self._width is not None else None
+        width = self._columns()
         self._lines += [line] if width is None else wrap_line(line, width)
         self._chars += len(line)
         if self._chars >= BATCH_CHARS or time.monotonic() - self._written_at >= BATCH_INTERVAL:

@@ -62,6 +62,8 @@ class _Pending:
     transaction_id: int
     due: float
     tries: int = 0
+    unheard_tries: int = 0
+    """Tries since the tracker last replied to anything."""
 
 
 @dataclass(slots=True)
@@ -144,7 +146,7 @@ class PendingRequests:
             if reply.action == packets.Action.ERROR:
                 return self._handle_error(pending, packets.parse_error(reply), now)
             if reply.action == pending.kind.value:
-                self._unanswered_tries = 0
+                self._note_reply()
                 del self._pending[pending.kind]
                 return TrackerReply(pending.kind, reply, pending.tag)
         return None
@@ -155,7 +157,7 @@ class PendingRequests:
         self._connection_id = packets.parse_connect_reply(reply)
         self._connected_at = now
         self._connect = None
-        self._unanswered_tries = 0
+        self._note_reply()
         for pending in self._pending.values():
             pending.due = now
             pending.tries = 0
@@ -169,9 +171,15 @@ class PendingRequests:
                     self._connection_id = None
                 pending.due = min(pending.due, max(now, retry_at))
             return None
-        self._unanswered_tries = 0
+        self._note_reply()
         del self._pending[pending.kind]
         return TrackerErrorReply(pending.kind, message, pending.tag)
+
+    def _note_reply(self) -> None:
+        """Note that the tracker replies; earlier tries say nothing any more."""
+        self._unanswered_tries = 0
+        for pending in self._pending.values():
+            pending.unheard_tries = 0
 
     def _send(self, candidates: list[_Pending], connection_id: int, now: float) -> list[bytes]:
         sent: list[bytes] = []
@@ -182,9 +190,10 @@ class PendingRequests:
             # Random jitter spreads many peers; a retry is never later than ``max_pause``.
             pending.due = now + pause * self.rng.uniform(1 - JITTER, 1)
             pending.tries = min(pending.tries + 1, 8)
+            pending.unheard_tries += 1
             # A tracker without the extension ignores possession reports; only the announces show whether it answers.
             if pending.kind is not RequestKind.POSSESSION:
-                self._unanswered_tries = max(self._unanswered_tries, pending.tries - 1)
+                self._unanswered_tries = max(self._unanswered_tries, pending.unheard_tries - 1)
             sent.append(pending.build(connection_id, pending.transaction_id))
         return sent
 

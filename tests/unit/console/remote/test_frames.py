@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from torrentnet.console.remote.frames import (
+    MAX_COLUMNS,
     MAX_PAYLOAD,
     MAX_REQUEST,
     CompleteRequest,
@@ -24,7 +25,11 @@ from torrentnet.console.remote.frames import (
 )
 
 requests = st.one_of(
-    st.builds(RunRequest, st.text(max_size=50) | st.lists(st.text(max_size=20), max_size=5).map(tuple)),
+    st.builds(
+        RunRequest,
+        st.text(max_size=50) | st.lists(st.text(max_size=20), max_size=5).map(tuple),
+        st.none() | st.integers(1, MAX_COLUMNS),
+    ),
     st.builds(CompleteRequest, st.text(max_size=50)),
     st.just(PingRequest()),
 )
@@ -49,9 +54,19 @@ def test_a_name_that_is_not_utf8_arrives_unchanged() -> None:
         (b"request logs\n", "the request is not a line of JSON in UTF-8"),
         (b'"\xff"\n', "the request is not a line of JSON in UTF-8"),
         (b"[" * 4000 + b"\n", "the request is not a line of JSON in UTF-8"),
-        (b"5\n", "the request is not a string, an array of strings, complete, ping or attach"),
-        (b'["a", 5]\n', "the request is not a string, an array of strings, complete, ping or attach"),
-        (b'{"complete": 5}\n', "the request is not a string, an array of strings, complete, ping or attach"),
+        (b"5\n", "the request is not a string, an array of strings, run, complete, ping or attach"),
+        (b'["a", 5]\n', "the request is not a string, an array of strings, run, complete, ping or attach"),
+        *(
+            (line, "the request is not a string, an array of strings, run, complete, ping or attach")
+            for line in (
+                b'{"run": "peers"}\n',
+                b'{"run": "peers", "columns": 0}\n',
+                b'{"run": "peers", "columns": 10001}\n',
+                b'{"run": ["peers", 5], "columns": 80}\n',
+                b'{"run": 5, "columns": 80}\n',
+            )
+        ),
+        (b'{"complete": 5}\n', "the request is not a string, an array of strings, run, complete, ping or attach"),
         (b'"' + b"x" * MAX_REQUEST + b'"\n', "the request is too long: at most 4096 bytes are allowed"),
     ],
 )

@@ -22,6 +22,7 @@ from torrentnet.console.remote import server as server_module
 from torrentnet.console.remote.client import ConsoleClient, NoAnswerError
 from torrentnet.console.remote.frames import MAX_PAYLOAD, FrameKind, FrameReader, RequestError
 from torrentnet.console.remote.server import MAX_CONNECTIONS, MAX_PATH_BYTES, ConsoleServer, ConsoleServerError
+from torrentnet.console.table import for_terminal, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +43,7 @@ class Node:
         self.commands.add(Command(("wait",), "wait", "waits", self._wait))
         self.commands.add(Command(("flood",), "flood", "endless", self._flood))
         self.commands.add(Command(("echo",), "echo WORDS", "echoes", lambda args: [*args], lambda *_: self.names))
+        self.commands.add(Command(("rows",), "rows", "a table", lambda _: table((), [("x", "word " * 30)])))
         self.commands.add(Command(("fail",), "fail", "fails", self._fail))
         self.names = ["my file.txt"]
         self.server = ConsoleServer(path, self.commands)
@@ -98,6 +100,13 @@ def test_an_answer(node: Node) -> None:
     assert node.ask(()) == (0, "", "")
     assert node.ask("nonsense") == (2, "", 'error: unknown command "nonsense": type help for the list\n')
     assert node.ask("quit")[0] == 2
+
+
+def test_a_table_fits_into_the_readers_terminal(node: Node) -> None:
+    for columns in (None, 40):
+        with for_terminal(columns):
+            _, out, _ = node.ask("rows")
+        assert (max(map(len, out.splitlines())) <= 40) == (columns == 40)
 
 
 def test_ping_and_completion(node: Node) -> None:
@@ -238,7 +247,7 @@ def test_a_client_that_takes_too_long_is_dropped(place: Path, monkeypatch: pytes
     ("sent", "message"),
     [
         (b"GET / HTTP/1.1\r\n", "error: the request is not a line of JSON in UTF-8\n"),
-        (b"5\n", "error: the request is not a string, an array of strings, complete, ping or attach\n"),
+        (b"5\n", "error: the request is not a string, an array of strings, run, complete, ping or attach\n"),
         (b"x" * 4096, "error: the request is too long: at most 4096 bytes are allowed\n"),
         (b'"echo', "error: the request has no end: its newline is missing\n"),
         (b"", "error: the request has no end: its newline is missing\n"),

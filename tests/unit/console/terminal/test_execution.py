@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from torrentnet.console.commands import Command, Commands
+from torrentnet.console.table import table
 from torrentnet.console.terminal.execution import BATCH_CHARS, LineExecution
 
 
@@ -33,3 +34,17 @@ def test_an_answer_ends_when_the_terminal_stops() -> None:
     stopping.set()
     LineExecution(_commands(), written.append, stopping).execute("count 3")
     assert written == []
+
+
+def test_a_table_fits_into_the_terminal() -> None:
+    commands = Commands("demo").add(
+        Command(("rows",), "rows", "a table", lambda _: table(("NAME", "WORDS"), [("x", "word " * 30)]))
+    )
+    written: list[str] = []
+    LineExecution(commands, written.append, threading.Event(), lambda: 40).execute("rows")
+    lines = "".join(written).splitlines()
+    assert lines[:3] == [
+        "NAME  WORDS",
+        "x     word word word word word word word",
+        "      word word word word word word word",
+    ]

@@ -236,3 +236,16 @@ def test_one_lost_datagram_is_not_silence() -> None:
     assert due is not None
     requests.datagrams_to_send(due)
     assert not requests.tracker_silent
+
+
+def test_a_reply_to_one_request_ends_the_silence_of_all() -> None:
+    requests = connected()
+    tid, now = announce(requests), 0.0
+    requests.start(RequestKind.OUTCOME, build, 0.0)
+    while not requests.tracker_silent:
+        now = requests.due() or now
+        requests.datagrams_to_send(now)
+    requests.receive_datagram(announced(tid), now)
+    assert not requests.tracker_silent
+    requests.datagrams_to_send(requests.due() or now)  # the outcome is sent again, and is not answered yet
+    assert not requests.tracker_silent
