@@ -19,6 +19,7 @@ CALL = $(BIN)/python -I -S scripts/call.py
 .DEFAULT_GOAL := help
 TARGETS := help up run sweep report down attach logs status watch scenarios explain graph validate inspect doctor shell unit check test torture lint docs bench figure \
 	engine browser image bundle constraints clean fuzz soak
+TARGETS += web
 .PHONY: $(TARGETS)
 MAKEFLAGS += --no-print-directory --silent
 
@@ -146,6 +147,11 @@ lint: $(VENV)/.test ## ruff and mypy
 docs: $(VENV)/.docs ## build the pages of docs/ as a site with search: build/docs/index.html
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "the pages are in build/docs; open build/docs/index.html"
+
+web: ## build the viewer of report.html from web/, check and test it; needs Node 20 and npm
+	@command -v npm >/dev/null || { echo "npm is not installed. On Debian and Ubuntu: apt-get install nodejs npm; only \`make web\` needs it" >&2; exit 2; }
+	@cd web && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent; }
+	@cd web && npm run --silent check && npm run --silent format && npm run --silent build && npm test --silent
 
 soak: $(VENV)/.test ## random scenarios for hours, stops where something grows: make soak [hours=8] [seed=1] [engine=local]
 	@$(CALL) $(BIN)/python -m tests.soak +hours +seed +engine
