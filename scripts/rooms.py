@@ -35,7 +35,7 @@ ARROWS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
         "scenario": frozenset(),
         "engines": frozenset({"scenario"}),
         "network": frozenset({"scenario", "engines"}),
-        "home": frozenset({"engines"}),
+        "home": frozenset({"engines", "scenario"}),
         "run": frozenset({"scenario", "engines", "network", "home"}),
         "verdict": frozenset({"scenario", "engines", "network", "run"}),
         "report": frozenset({"scenario", "engines", "network", "home", "run", "verdict"}),

@@ -23,7 +23,7 @@ import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.lab import plain_compose, workspace
 from torrentnet.lab.engines.docker import labels
@@ -32,12 +32,14 @@ from torrentnet.lab.engines.selection import collect_orphans, make_engine
 from torrentnet.lab.errors import LabError
 from torrentnet.lab.installation import typed_command
 from torrentnet.lab.paths import lab_directory, state_folder, write_atomically
+from torrentnet.lab.scenario.override_rows import override_row, parse_override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from torrentnet.lab.engines.interface import Engine
     from torrentnet.lab.engines.types import ProgressCallback
+    from torrentnet.lab.scenario.qualities import LinkOverride
 
 LAB_FILE: Final = "lab.json"
 OWNER_FILE: Final = "owner"
@@ -74,6 +76,26 @@ class ActiveFault:
     """Seconds on the monotonic clock of the lab's machine."""
     link: bool
     """Whether it is one of the scenario's ``links``, which stay for the whole run."""
+    number: int = 0
+    """It names the fault in the lab, and in the record."""
+    override: LinkOverride | None = None
+    """What it changes; None where an older version has recorded it."""
+
+    def row(self) -> dict[str, object]:
+        """Return it as JSON."""
+        row = {"text": self.text, "since": self.since, "link": self.link, "number": self.number}
+        return row if self.override is None else {**row, **override_row(self.override)}
+
+    @staticmethod
+    def of(row: Mapping[str, Any]) -> ActiveFault:
+        """Return the fault of a row.
+
+        Raises ValueError, KeyError or TypeError where it is none.
+        """
+        override = parse_override(row) if "links" in row else None
+        return ActiveFault(
+            str(row["text"]), float(row["since"]), bool(row["link"]), int(row.get("number", 0)), override
+        )
 
 
 # -- the lab that is up ------------------------------------------------------------------------
@@ -244,7 +266,7 @@ def remove_lab_directory(home: Path, project: str) -> None:
 
 def write_faults(home: Path, project: str, faults: list[ActiveFault]) -> None:
     """Record what is in force in a lab's network now."""
-    document = json.dumps([asdict(fault) for fault in faults], indent=2)
+    document = json.dumps([fault.row() for fault in faults], indent=2)
     write_atomically(lab_directory(home, project) / FAULTS_FILE, document + "\n")
 
 
@@ -255,10 +277,10 @@ def read_faults(home: Path, project: str) -> list[ActiveFault]:
     """
     try:
         rows = json.loads((lab_directory(home, project) / FAULTS_FILE).read_text(encoding="utf-8"))
-        return [ActiveFault(str(row["text"]), float(row["since"]), bool(row["link"])) for row in rows]
+        return [ActiveFault.of(row) for row in rows]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LabError(f"nobody knows what is in force in the network: {error}") from error
 
 

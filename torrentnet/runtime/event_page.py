@@ -33,8 +33,10 @@ string (RFC 8259, section 7) in which unprintable characters are escaped. A line
 
 A run's record has the events of all nodes in `events.jsonl`, one JSON object a line: `time`, `node`, `event`, `fields`
 and, from t = 0 on, `t` in seconds. `t` counts on a clock that is never set, and the rows are in its order; `time` is
-the time of day then, in UTC. The events that the lab itself writes are only there, with `lab` as the node; their values
-are JSON. A scenario's `log:` check can name every event of a node, with every field.
+the time of day then, in UTC. There, fields with a unit such as bytes or ms are numbers, those with `true or false` are
+truth values, and all others are texts. The events that the lab itself writes are only there, with `lab` as the node;
+their values are JSON. [record.md](record.md) describes the other files of a record. A scenario's `log:` check can name
+every event of a node, with every field.
 
 This page is generated from `torrentnet/runtime/event_table.py`; change the table, then run
 `python3 -m torrentnet.runtime.event_page > docs/events.md`.

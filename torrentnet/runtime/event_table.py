@@ -110,6 +110,8 @@ _DONE: Final = (
 
 NUMBERS: Final = frozenset({"bytes", "ms", "pieces", "piece number", "percent", "number", "peers", "lines"})
 """Units of the fields whose values are whole numbers."""
+TRUE_OR_FALSE: Final = "true or false"
+"""Unit of the fields whose values are truth values."""
 
 _SPECS: Final = (
     EventSpec(
@@ -189,7 +191,7 @@ _SPECS: Final = (
         (),
         (
             _file(),
-            EventField("found", "true or false", "whether the tracker knows the name", values=("true", "false")),
+            EventField("found", TRUE_OR_FALSE, "whether the tracker knows the name", values=("true", "false")),
             EventField("size", "bytes", "the file's size; 0 when the name is unknown"),
             EventField("seeds", "peers", "peers that have the whole file"),
             EventField("request", "number", "the request's number in the tracker's log"),
@@ -350,8 +352,8 @@ _SPECS: Final = (
             EventField("to", "IP:PORT", "its receiver"),
             EventField("bytes", "bytes", "bytes of its payload"),
             EventField("nodes", "node names", "nodes whose address or port is in it, separated by commas"),
-            EventField("size", "true or false", "whether the file's size is in it", values=("true", "false")),
-            EventField("file", "true or false", "whether the file's name is in it", values=("true", "false")),
+            EventField("size", TRUE_OR_FALSE, "whether the file's size is in it", values=("true", "false")),
+            EventField("file", TRUE_OR_FALSE, "whether the file's name is in it", values=("true", "false")),
             EventField("left_out", "lines", "datagrams since the last line that were not written", optional=True),
         ),
     ),

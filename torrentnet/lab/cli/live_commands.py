@@ -109,7 +109,7 @@ def status(*, watch: bool, as_json: bool) -> int:
 
 def _fault_row(fault: ActiveFault) -> dict[str, object]:
     """Return a fault for programs, which expect the time of day."""
-    return {**asdict(fault), "since": STEADY.time_of_day(STEADY.of_monotonic(fault.since))}
+    return {**fault.row(), "since": STEADY.time_of_day(STEADY.of_monotonic(fault.since))}
 
 
 def _adopt_running_lab() -> tuple[RunningLab, Engine]:

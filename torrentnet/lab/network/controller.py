@@ -65,8 +65,8 @@ class NetworkController:
         self._exec = netns_exec
         self._guard = threading.Lock()
         self._node_locks = {node: threading.Lock() for node in self._nodes}
-        self._translations = dict(translations or {})
-        self._wanted = node_settings({}, self._nodes, split, self._translations)
+        self.translations = dict(translations or {})
+        self._wanted = node_settings({}, self._nodes, split, self.translations)
         self._in_force: dict[str, NodeSettings | None] = dict.fromkeys(self._nodes)
         """By node; None where they are unknown."""
         self._gate = gate
@@ -92,6 +92,16 @@ class NetworkController:
                 self._gated.add(node)
         return next(iter(self._converge([node])), None)
 
+    def node_adopted(self, node: str, *, in_force: bool, reachable: bool) -> None:
+        """Take over a node of a lab that an earlier process has left up.
+
+        ``in_force`` says that what is wanted now is what the earlier process has set there.
+        """
+        with self._guard:
+            self._in_force[node] = self._wanted[node] if in_force else None
+            if reachable:
+                self._reachable.add(node)
+
     def node_unreachable(self, node: str) -> None:
         """Run no more commands in a node: it is paused, or its program has ended."""
         with self._guard:
@@ -113,7 +123,7 @@ class NetworkController:
 
         The nodes whose change failed are included. Raises KeyError for a pair with an unknown node.
         """
-        wanted = node_settings(state.links(), self._nodes, self._split, self._translations)
+        wanted = node_settings(state.links(), self._nodes, self._split, self.translations)
         with self._guard:
             self._wanted = wanted
         return self._converge(self._nodes)

@@ -5,7 +5,8 @@ without the rules of the scenario's links. While a scenario runs, the lab restor
 starts; afterwards no process watches. So the lab writes a file with the rules of each node and the node's incarnation.
 A later command compares the incarnations, and restores the rules of the nodes that were started again.
 
-``.torrentnet/labs/PROJECT/network.json``: node to ``incarnation`` and ``script``.
+``.torrentnet/labs/PROJECT/network.json``: node to ``incarnation``, ``script`` and ``others``. The link overrides that
+the rules come from are in ``faults.json`` beside it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import fcntl
 import json
 import os
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.lab.engines.types import NodeStatus
 from torrentnet.lab.errors import EngineError, LabError
@@ -39,12 +40,24 @@ class PersistedRules:
     """The node's incarnation that has them, see :meth:`Engine.incarnation`; empty where they are not in force."""
     script: str
     """Sets them whatever is there now; for a shell with all capabilities in the node."""
+    others: tuple[tuple[str, str, int], ...] | None = None
+    """What 127.0.0.1 means in the node, see :class:`LoopbackTranslation`; None where that is the node alone."""
 
 
 def persist_rules(home: Path, project: str, nodes: Mapping[str, PersistedRules]) -> None:
     """Write down the rules in force in a lab's nodes."""
-    if nodes:
-        _write(_path(home, project), nodes)
+    path = _path(home, project)
+    if nodes or path.exists():
+        with _lock(path.parent):
+            _write(path, nodes)
+
+
+def read_rules(home: Path, project: str) -> dict[str, PersistedRules]:
+    """Return the rules in force in a lab's nodes; none for nodes without rules.
+
+    Raises LabError where the file with the rules cannot be read.
+    """
+    return _read(_path(home, project))
 
 
 def restore_rules(home: Path, project: str, engine: Engine, nodes: Iterable[str]) -> dict[str, str]:
@@ -107,6 +120,12 @@ def _write(path: Path, nodes: Mapping[str, PersistedRules]) -> None:
     write_atomically(path, json.dumps({node: asdict(rules) for node, rules in nodes.items()}, indent=2) + "\n")
 
 
+def _parse(row: Mapping[str, Any]) -> PersistedRules:
+    others = row.get("others")
+    known = None if others is None else tuple((str(name), str(address), int(port)) for name, address, port in others)
+    return PersistedRules(str(row["incarnation"]), str(row["script"]), known)
+
+
 def _read(path: Path) -> dict[str, PersistedRules]:
     """Return the rules in the file; none where there is no file.
 
@@ -115,7 +134,7 @@ def _read(path: Path) -> dict[str, PersistedRules]:
     """
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-        return {node: PersistedRules(str(row["incarnation"]), str(row["script"])) for node, row in rows.items()}
+        return {node: _parse(row) for node, row in rows.items()}
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

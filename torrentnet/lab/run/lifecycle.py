@@ -33,7 +33,6 @@ from torrentnet.lab.home import (
     write_faults,
 )
 from torrentnet.lab.network import capabilities, loopback, persisted_rules
-from torrentnet.lab.network.persisted_rules import PersistedRules
 from torrentnet.lab.network.render import OPEN_GATE_LENGTH
 from torrentnet.lab.paths import lab_home, write_atomically
 from torrentnet.lab.run.clock_watch import ClockWatch
@@ -45,6 +44,7 @@ from torrentnet.lab.run.network_verbs import NetworkVerbs
 from torrentnet.lab.run.node_start import start_initial_nodes
 from torrentnet.lab.run.open_files import require_open_files
 from torrentnet.lab.run.recorder import Recorder, make_run_directory
+from torrentnet.lab.run.timeline.adopted_faults import rules_in_force
 from torrentnet.lab.run.timeline.network_faults import NetworkFaults
 from torrentnet.lab.run.view import DetachedView, LabView
 from torrentnet.lab.scenario.plan.expectations import LogCheckPlan
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.engines.interface import Engine
     from torrentnet.lab.engines.types import StateChange
+    from torrentnet.lab.network.persisted_rules import PersistedRules
     from torrentnet.lab.network.probe import Capabilities
     from torrentnet.lab.run.node_verbs import UndoHandle
     from torrentnet.lab.run.timeline.timeline import Timeline
@@ -319,13 +320,11 @@ class LabLifecycle(NetworkVerbs):
 
         A node that was started by hand since has none in force.
         """
-        return {
-            node: PersistedRules(
-                self.engine.incarnation(node) if self.nodes.snapshot(node).starts == self.faults.starts(node) else "",
-                script,
-            )
-            for node, script in self.faults.scripts().items()
+        known = {
+            node: self.engine.incarnation(node) if self.nodes.snapshot(node).starts == self.faults.starts(node) else ""
+            for node in self.faults.scripts()
         }
+        return rules_in_force(self.faults, known)
 
     def _as_running(self) -> RunningLab:
         return RunningLab(

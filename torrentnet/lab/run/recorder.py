@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from torrentnet.lab.engines.steady import STEADY
 from torrentnet.lab.errors import LabError
 from torrentnet.lab.run.event_order import HOLD, EventOrder
+from torrentnet.lab.run.facts.typed_fields import typed_fields
 from torrentnet.runtime.events import format_timestamp
 from torrentnet.runtime.signals import block_signals
 
@@ -138,7 +139,7 @@ class Recorder:
         before = self._event_sizes.get(line.node, 0)
         if before > limit:
             return
-        row = self._event_row(line.node, line.time, event.name, dict(event.fields))
+        row = self._event_row(line.node, line.time, event.name, typed_fields(event))
         self._event_sizes[line.node] = before + len(row)
         if before + len(row) > limit:
             self.write_lab_event("events_dropped", line.time, of=line.node, limit=limit)

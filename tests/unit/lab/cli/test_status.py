@@ -131,7 +131,7 @@ def test_status_is_a_json_document(engine: RunningEngine, home: Path, capsys: py
     }
     # For programs, the time of day.
     (fault,) = document["faults"]
-    assert fault == {"text": "isolate leecher-9", "since": pytest.approx(now, abs=1.0), "link": False}
+    assert fault == {"text": "isolate leecher-9", "since": pytest.approx(now, abs=1.0), "link": False, "number": 0}
 
 
 def test_a_node_restarted_by_hand_gets_its_rules_again(

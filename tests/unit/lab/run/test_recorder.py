@@ -101,11 +101,11 @@ def test_a_cause_is_recorded_before_its_effect(tmp_path: Path) -> None:
     now = STEADY.now()
     # The verb returns when its effects are there already.
     record(recorder, LogLine("a", now - 0.5, "T source_lost"), Event("source_lost", now - 0.5, node="a"))
-    recorder.write_lab_event("kill", now - 0.6, nodes=["b"])
+    recorder.write_lab_event("begun", now - 0.6, kind="kill", nodes=["b"])
     recorder.write_lab_event("zero")
     recorder.close()
     rows = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [row["event"] for row in rows] == ["kill", "source_lost", "zero"]
+    assert [row["event"] for row in rows] == ["begun", "source_lost", "zero"]
     assert len((tmp_path / "events.jsonl").read_text("utf-8").splitlines()) == 3
 
 

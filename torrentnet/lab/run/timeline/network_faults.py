@@ -19,6 +19,7 @@ from torrentnet.lab.network.controller import NetworkController
 from torrentnet.lab.network.counters import Counters
 from torrentnet.lab.network.desired_state import NetworkState, changed_pairs
 from torrentnet.lab.network.netns_exec import NetnsExec
+from torrentnet.lab.network.render import OPEN_GATE
 from torrentnet.lab.run.timeline.schedule import FaultCounts
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from torrentnet.lab.engines.interface import Engine
     from torrentnet.lab.network.controller import NodeUpdate
     from torrentnet.lab.network.loopback import LoopbackTranslation
+    from torrentnet.lab.network.persisted_rules import PersistedRules
     from torrentnet.lab.network.probe import Capabilities
     from torrentnet.lab.scenario.qualities import LinkOverride, Pair
 
@@ -145,6 +147,37 @@ class NetworkFaults:
 
     # -- overrides ---------------------------------------------------------------------------------
 
+    def adopt(self, faults: Sequence[ActiveFault], rules: Mapping[str, PersistedRules]) -> None:
+        """Take over what an earlier process has put in force; change nothing in a node.
+
+        ``rules`` are those that it has set in the nodes. Raises EngineError.
+        """
+        known = [(fault, fault.override) for fault in faults if fault.override is not None]
+        if len(known) < len(faults):
+            raise EngineError(
+                "an older version of torrentnet has brought this lab up, and nobody knows its links",
+                hint="take the lab down, and bring it up again",
+            )
+        with self._changing:
+            self._state = NetworkState(
+                tuple((fault.number, override) for fault, override in known),
+                max((fault.number for fault, _ in known), default=0),
+            )
+            self._in_force = {
+                fault.number: _ActiveOverride(override, fault.since, fault.link) for fault, override in known
+            }
+            # Where programs wait for their rules at each start, the script that sets the rules lets them begin.
+            controller = self._require_controller(gate=any(one.script.endswith(OPEN_GATE) for one in rules.values()))
+            controller.apply(self._state)
+            for node in self._engine.locations:
+                status = self._engine.state(node).status
+                set_there = rules[node].incarnation == self._engine.incarnation(node) if node in rules else True
+                running = status is NodeStatus.RUNNING
+                controller.node_adopted(node, in_force=set_there, reachable=running)
+                if running:
+                    with self._guard:
+                        self._alive.add(node)
+
     def install_links(self, links: Sequence[LinkOverride]) -> None:
         """Put the links of a scenario that changes its network in force.
 
@@ -224,11 +257,18 @@ class NetworkFaults:
 
     def active(self) -> list[ActiveFault]:
         """Return what is in force, oldest first."""
-        return [ActiveFault(entry.override.text, entry.since, entry.link) for entry in list(self._in_force.values())]
+        return [
+            ActiveFault(entry.override.text, entry.since, entry.link, number, entry.override)
+            for number, entry in list(self._in_force.items())
+        ]
 
     def scripts(self) -> dict[str, str]:
         """Return the script that sets a node's rules, for each node that has any."""
         return {} if self._controller is None else self._controller.scripts()
+
+    def translations(self) -> Mapping[str, LoopbackTranslation]:
+        """Return what 127.0.0.1 means, for each node where that is not the node alone."""
+        return {} if self._controller is None else self._controller.translations
 
     def starts(self, node: str) -> int:
         """Return how often the lab has started a node and set its rules."""
@@ -254,7 +294,9 @@ class NetworkFaults:
         with self._guard:
             if self._controller is not None:
                 return self._controller
-            addresses = {node: location.address for node, location in self._engine.locations.items()}
+            # In an order that every process finds: a node's number in the others' rules follows from it.
+            found = {node: location.address for node, location in self._engine.locations.items()}
+            addresses = dict(sorted(found.items(), key=lambda item: [int(part) for part in item[1].split(".")]))
             if len(addresses) >= BATCH_THRESHOLD:
                 self._exec.prepare_batch()
             self._controller = controller = NetworkController(
