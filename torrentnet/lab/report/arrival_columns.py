@@ -17,6 +17,8 @@ COLUMNS: Final = ("t", "node", "piece", "source")
 UNKNOWN: Final = -1
 MAX_ARRIVALS: Final = 200_000
 """More than these are joined."""
+MAX_KEPT: Final = 4_000_000
+"""Pieces that are kept at all, 64 MB."""
 COMPRESSION: Final = 6
 
 
@@ -25,12 +27,17 @@ class Arrivals:
 
     def __init__(self) -> None:
         self._columns = {name: array("i") for name in COLUMNS}
+        self.dropped = 0
+        """Pieces beyond :data:`MAX_KEPT`."""
 
     def __len__(self) -> int:
         return len(self._columns["t"])
 
     def add(self, ms: int, node: int, piece: int, source: int) -> None:
         """Add one piece."""
+        if len(self) >= MAX_KEPT:
+            self.dropped += 1
+            return
         t, nodes, pieces, sources = self._columns.values()
         t.append(ms)
         nodes.append(node)

@@ -10,10 +10,13 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.lab.report.arrival_columns import Arrivals, binned_arrivals, joined_pieces
+from torrentnet.lab.report.distribution_bounds import document_bound
 from torrentnet.lab.report.document_faults import FaultTable
 from torrentnet.lab.report.document_rows import LOG_CHARS, MAX_LINE, MAX_ROWS, NodeLog, Rows
 from torrentnet.lab.report.record_values import Document, clamped_ms, epoch_seconds, finite, whole_number
+from torrentnet.lab.run.facts.arrivals import arrivals
 from torrentnet.lab.run.recorder import LAB_NODE
+from torrentnet.runtime.events import Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 UNKNOWN: Final = -1
 """In place of a node's or a file's place in its list."""
+MAX_PIECES: Final = 2**31
 MAX_TEXT: Final = 400
 """Characters of a mark's text."""
 
@@ -63,7 +67,7 @@ class DocumentBuilder:
         self._files: list[Document] = [dict(file) for file in header["files"]]
         self._nodes: list[Document] = [dict(node) for node in header["nodes"]]
         self._expectations: list[Document] = list(header["expectations"])
-        self._rest = {key: header[key] for key in ("caps", "links", "bound") if key in header}
+        self._rest = {key: header[key] for key in ("caps", "links") if key in header}
         self._index = {str(node["name"]): place for place, node in enumerate(self._nodes)}
         self._places = {node["address"]: place for place, node in enumerate(self._nodes) if node.get("address")}
         self._file_places = {str(file["name"]): place for place, file in reversed(list(enumerate(self._files)))}
@@ -134,8 +138,7 @@ class DocumentBuilder:
 
     def document(self) -> Document:
         """Return the document so far, its lists in the order of time, with plain columns."""
-        arrivals = self._arrivals.columns()
-        binned, arrivals = binned_arrivals(arrivals, self._files, self._nodes)
+        binned, columns = binned_arrivals(self._arrivals.columns(), self._files, self._nodes)
         held = sorted(self._held.rows, key=itemgetter(1))
         if binned is not None:
             held = [
@@ -144,11 +147,11 @@ class DocumentBuilder:
             ]
         logs = sorted((row for log in self._logs for row in log.rows), key=itemgetter(0))
         run = dict(self._run)
-        if dropped := sum(rows.dropped for rows in (self._marks, self._phases, self._traffic)):
+        if dropped := sum(rows.dropped for rows in (self._marks, self._phases, self._traffic, self._arrivals)):
             run["notes"] = [*run.get("notes", ()), f"{dropped} events are left out: a page shows {MAX_ROWS} of a kind"]
         if run.get("duration") is None:
-            run["duration"] = self._last(arrivals)
-        return {
+            run["duration"] = self._last(columns)
+        document = {
             "version": VERSION,
             "run": run,
             "files": self._files,
@@ -162,13 +165,15 @@ class DocumentBuilder:
             "marks": sorted(self._marks.rows, key=itemgetter(0)),
             "phases": sorted(self._phases.rows, key=itemgetter(0)),
             "traffic": sorted(self._traffic.rows, key=itemgetter(0)),
-            "arrivals": arrivals,
+            "arrivals": columns,
             "held": held,
             "binned": binned,
             "logs": logs,
             "logs_dropped": sum(log.dropped for log in self._logs),
             "rules": [],
         }
+        document["bound"] = document_bound(document)
+        return document
 
     def take_delta(self) -> Document:
         """Return what is new since the last call; empty where nothing is.
@@ -331,12 +336,28 @@ class DocumentBuilder:
         have = whole_number(fields.get("have"))
         before = self._have.get((place, file), 0)
         self._have[place, file] = have
+        if "arrived" in fields:
+            self._add_arrivals(place, ms, self._files[file]["pieces"] if file != UNKNOWN else 0, fields)
+            return
         if have > before and self._nodes[place]["reports_pieces"] is not False:
             self._nodes[place]["reports_pieces"] = False
             self._changed["nodes"] = self._nodes
         # An older record, and another project's program, say how many pieces a node has, not which.
         for _ in range(min(max(0, have - before), MAX_ROWS)):
             self._arrivals.add(ms, place, UNKNOWN, UNKNOWN)
+
+    def _add_arrivals(self, place: int, ms: int, pieces: int, fields: Mapping[str, Any]) -> None:
+        if not self._nodes[place]["reports_pieces"]:
+            self._nodes[place]["reports_pieces"] = True
+            self._changed["nodes"] = self._nodes
+        sources: dict[str, int] = {}
+        for arrival in arrivals(Event("progress", ms / 1000, fields)):
+            source = sources.get(arrival.address)
+            if source is None:
+                source = self._places.get(arrival.address.rpartition(":")[0], UNKNOWN)
+                sources[arrival.address] = source
+            if arrival.piece < (pieces or MAX_PIECES):
+                self._arrivals.add(round(arrival.time * 1000), place, arrival.piece, source)
 
     def _last(self, arrivals: Mapping[str, Any]) -> int:
         ends: list[int] = [rows.rows[-1][0] for rows in (self._marks, self._phases, self._traffic) if rows.rows]

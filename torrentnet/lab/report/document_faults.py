@@ -31,6 +31,8 @@ class FaultTable:
         self._rows: list[dict[str, Any]] = []
         self._open: dict[tuple[str, tuple[int, ...]], int] = {}
         """Text and nodes of what has begun and is not applied yet -> its number."""
+        self._numbers: list[object] = []
+        """The lab's own number of each fault that changes links, or None."""
         self._new: set[int] = set()
 
     def rows(self) -> list[dict[str, Any]]:
@@ -72,7 +74,7 @@ class FaultTable:
                 "name": str(fields.get("name") or ""),
                 "text": text,
                 "nodes": list(nodes),
-                "pairs": self._pairs(fields.get("pairs")),
+                "pairs": index_pairs(fields.get("pairs"), self._index),
                 "qualities": object_of(fields.get("qualities")),
                 "planned": _ms(fields.get("planned"), ms),
                 "began": _ms(fields.get("began"), ms),
@@ -83,6 +85,7 @@ class FaultTable:
                 "where": fields.get("where") or None,
             }
         )
+        self._numbers.append(None)
         self._open[text, nodes] = number
         self._new.add(number)
 
@@ -96,6 +99,7 @@ class FaultTable:
             number = self._open.pop((text, nodes))
         row = self._rows[number]
         row["nodes"] = list(nodes) or row["nodes"]
+        self._numbers[number] = fields.get("fault")
         for key in ("planned", "began"):
             row[key] = _ms(fields.get(key), row[key])
         row["applied"] = None if fields.get("error") else _ms(fields.get("applied"), ms)
@@ -104,7 +108,7 @@ class FaultTable:
         for key in ("kind", "name", "where"):
             row[key] = str(fields[key]) if fields.get(key) else row[key]
         if fields.get("pairs"):
-            row["pairs"] = self._pairs(fields.get("pairs"))
+            row["pairs"] = index_pairs(fields.get("pairs"), self._index)
         if fields.get("qualities"):
             row["qualities"] = object_of(fields.get("qualities"))
         self._new.add(number)
@@ -120,7 +124,10 @@ class FaultTable:
                     self._close(other, row["began"])
 
     def _end(self, ms: int, text: str, fields: Mapping[str, Any]) -> None:
-        for other in self._rows:
+        number = fields.get("ends")
+        for other, fault in zip(self._rows, self._numbers, strict=True):
+            if number is not None and fault is not None and fault != number:
+                continue
             if other["text"] == text and other["kind"] in LASTING and other["ended"] is None:
                 if measured := object_of(fields.get("measured")).get("text"):
                     other["measured"] = str(measured)
@@ -136,9 +143,11 @@ class FaultTable:
             if (place := self._index.get(str(name))) is not None:
                 yield place
 
-    def _pairs(self, pairs: object) -> list[list[int]]:
-        found = [list(self._nodes(pair)) for pair in listed(pairs)]
-        return [pair for pair in found if len(pair) == 2]
+
+def index_pairs(pairs: object, index: Mapping[str, int]) -> list[list[int]]:
+    """Return directed pairs of names as pairs of places; unknown names are left out."""
+    found = [[index.get(str(name), -1) for name in listed(pair)] for pair in listed(pairs)]
+    return [pair for pair in found if len(pair) == 2 and -1 not in pair]
 
 
 def _kind(text: str) -> str:

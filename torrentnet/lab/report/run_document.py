@@ -6,13 +6,18 @@ lacks is null or empty.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.lab.errors import UsageError
+from torrentnet.lab.paths import scenarios_folder
+from torrentnet.lab.report.distribution_bounds import uplink_caps
 from torrentnet.lab.report.document_builder import UNKNOWN, DocumentBuilder
+from torrentnet.lab.report.document_faults import index_pairs
 from torrentnet.lab.report.record_values import (
     Document,
     listed,
@@ -22,10 +27,10 @@ from torrentnet.lab.report.record_values import (
     parse_json,
     read_object,
 )
+from torrentnet.runtime.units import UnitError, parse_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 RESULT_FILE: Final = "result.json"
 PLAN_FILE: Final = "plan.json"
@@ -72,15 +77,33 @@ def record_header(record: Path) -> Document:
     nodes = _nodes(record, plan, result)
     files = _files(plan, result, nodes)
     index = {node["name"]: place for place, node in enumerate(nodes)}
+    links = [
+        {
+            "text": str(link.get("text", "")),
+            "pairs": index_pairs(link.get("pairs"), index),
+            "qualities": object_of(link.get("qualities")),
+        }
+        for link in objects(plan.get("links"))
+    ]
     return {
         "run": _run(record, plan, result),
         "files": files,
         "nodes": nodes,
-        "caps": [],
-        "links": [],
-        "bound": None,
+        "caps": uplink_caps(links, _own_rates(plan, index)),
+        "links": links,
         "expectations": list(_expectations(plan, result, index)),
     }
+
+
+def _own_rates(plan: Mapping[str, Any], index: Mapping[str, int]) -> dict[int, float]:
+    """Return the bits a second that peers may send by an option of their own."""
+    rates = {}
+    for node in objects(plan.get("nodes")):
+        rate = object_of(node.get("settings")).get("upload_rate")
+        if isinstance(rate, str) and str(node.get("name")) in index:
+            with contextlib.suppress(UnitError):
+                rates[index[str(node["name"])]] = 8.0 * parse_rate(rate)
+    return rates
 
 
 def read_rows(record: Path) -> Iterator[Mapping[str, Any]]:
@@ -113,11 +136,17 @@ def _run(record: Path, plan: Mapping[str, Any], result: Mapping[str, Any]) -> Do
         "parameters": parameters,
         "time_limit": milliseconds(result.get("time_limit", plan.get("time_limit"))),
         "environment": environment,
-        "command": _command(str(plan.get("source") or scenario), parameters, str(environment.get("engine", ""))),
+        "command": _command(_scenario_word(plan, scenario), parameters, str(environment.get("engine", ""))),
         "record": str(record),
         "touched": bool(result.get("touched")),
         "live": False,
     }
+
+
+def _scenario_word(plan: Mapping[str, Any], name: str) -> str:
+    """Return what names the scenario on a command line: its name, or a path."""
+    source = Path(str(plan.get("source") or name))
+    return name if source.parent in {Path(), scenarios_folder()} else str(source)
 
 
 def _command(scenario: str, parameters: Mapping[str, Any], engine: str) -> str:

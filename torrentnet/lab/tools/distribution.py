@@ -1,10 +1,6 @@
 """A file's distribution: completion times and the textbook's lower bounds.
 
-Each leecher has its own completion time.
-
-The bounds: J. F. Kurose and K. W. Ross, "Computer Networking: A Top-Down Approach", on peer-to-peer file distribution;
-with several seeds and unequal peers: R. Kumar and K. W. Ross, "Peer-Assisted File Distribution: The Minimum
-Distribution Time", HotWeb 2006. The model is a fluid without pieces and headers, which make measured times longer.
+Each leecher has its own completion time. See :mod:`torrentnet.lab.report.distribution_bounds`.
 """
 
 from __future__ import annotations
@@ -14,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.network.desired_state import NetworkState
+from torrentnet.lab.report.distribution_bounds import DistributionBounds, distribution_times
 from torrentnet.lab.scenario.plan.plan import Role
 
 if TYPE_CHECKING:
@@ -96,25 +93,6 @@ def _bytes_sent(counted: Mapping[Pair, Counters], nodes: list[str]) -> int | Non
 
 
 # -- the bounds ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class DistributionBounds:
-    """The least seconds until the last leecher has the whole file."""
-
-    client_server: float
-    """Where only the seeds send: N F / us."""
-    p2p: float
-    """Where everybody sends: max(F / us, N F / (us + the leechers' uploads))."""
-
-
-def distribution_times(size: float, seeds: float, leechers: list[float]) -> DistributionBounds:
-    """Return the lower bounds for distributing ``size`` bits.
-
-    ``seeds`` is the seeds' total upload, ``leechers`` is each leecher's upload, in bits per second.
-    """
-    total = len(leechers) * size
-    return DistributionBounds(total / seeds, max(size / seeds, total / (seeds + sum(leechers))))
 
 
 def distribution_bounds(plan: Plan) -> DistributionBounds | None:

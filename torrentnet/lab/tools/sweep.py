@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from torrentnet.lab.report.distribution_bounds import DistributionBounds
     from torrentnet.lab.scenario.plan.plan import Plan
-    from torrentnet.lab.tools.distribution import Distribution, DistributionBounds
+    from torrentnet.lab.tools.distribution import Distribution
     from torrentnet.lab.verdict.outcome import Outcome
 
 MAX_POINTS: Final = 1000

@@ -112,11 +112,36 @@ def result() -> dict[str, Any]:
     }
 
 
+def naming_rows() -> list[dict[str, Any]]:
+    """Return the same events with the pieces and their sources."""
+    arrived = {0.9: "198.18.0.3:6881/0@400,2@100", 1.9: "198.18.0.4:6881/1@300;198.18.0.9:6881/3@0"}
+    return [
+        {**one, "fields": {**one["fields"], "arrived": arrived[one["t"]]}} if one["event"] == "progress" else one
+        for one in killed_seed_rows()
+    ]
+
+
+def plan() -> dict[str, Any]:
+    """Return the run's ``plan.json``."""
+    nodes = [{**node, "group": node["name"].partition("-")[0], "settings": {}} for node in result()["nodes"]]
+    nodes[1]["settings"] = {"upload_rate": "8kbit"}
+    nodes[2]["settings"] = {"upload_rate": "8kbit"}
+    return {
+        "scenario": "trial",
+        "source": "/home/somebody/my trial.yaml",
+        "files": [{"name": "a.txt", "size": 1000, "piece_length": 250, "pieces": 4}],
+        "nodes": nodes,
+        "links": [{"text": "uplink", "pairs": [["leecher", "seeder-1"]], "qualities": {"uplink": 4000}}],
+        "expectations": [{"text": "leecher has a.txt within 9s", "where": "trial.yaml:20:5", "deadline": 9.0}],
+    }
+
+
 def write_record(
     directory: Path,
     rows: Iterable[dict[str, Any]] | None = None,
     outcome: dict[str, Any] | None = None,
     logs: dict[str, str] | None = None,
+    planned: dict[str, Any] | None = None,
 ) -> Path:
     """Write a record; without ``outcome`` it is that of a lab that was killed."""
     (directory / "logs").mkdir(parents=True)
@@ -124,6 +149,8 @@ def write_record(
     (directory / "events.jsonl").write_text("".join(f"{line}\n" for line in lines), "utf-8")
     if outcome is not None:
         (directory / "result.json").write_text(json.dumps(outcome), "utf-8")
+    if planned is not None:
+        (directory / "plan.json").write_text(json.dumps(planned), "utf-8")
     for node, text in (logs or {}).items():
         (directory / "logs" / f"{node}.log").write_text(text, "utf-8")
     return directory

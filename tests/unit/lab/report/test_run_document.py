@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.unit.lab.report.records import killed_seed_rows, result, row, write_record
+from tests.unit.lab.report.records import killed_seed_rows, naming_rows, plan, result, row, write_record
 from torrentnet.lab.errors import UsageError
 from torrentnet.lab.report.run_document import NOT_ENDED, run_document
 
@@ -104,3 +104,58 @@ def test_what_ends_a_partition_is_no_fault_of_its_own(tmp_path: Path) -> None:
     (fault,) = run_document(write_record(tmp_path / "r", rows, result()))["faults"]
     assert (fault["began"], fault["applied"], fault["ended"]) == (1000, 1200, 3000)
     assert fault["measured"] == "9 packets stopped"
+
+
+def test_pieces_have_their_source_and_time(tmp_path: Path) -> None:
+    document = run_document(write_record(tmp_path / "r", naming_rows(), result()))
+    at = places(document)
+    assert document["arrivals"] == {
+        "t": [500, 800, 1600, 1900],
+        "node": [at["leecher"]] * 4,
+        "piece": [0, 2, 1, 3],
+        "source": [at["seeder-1"], at["seeder-1"], at["seeder-2"], -1],
+    }
+    assert document["nodes"][at["leecher"]]["reports_pieces"] is True
+
+
+def test_a_piece_that_the_file_does_not_have_is_left_out(tmp_path: Path) -> None:
+    arrived = {"file": "a.txt", "have": "1", "pieces": "4", "arrived": "198.18.0.3:6881/4@0,3@0;nonsense"}
+    rows = [*killed_seed_rows()[:9], row(0.0, "lab", "zero"), row(1.0, "leecher", "progress", **arrived)]
+    assert run_document(write_record(tmp_path / "r", rows, result()))["arrivals"]["piece"] == [3]
+
+
+def test_the_plan_gives_caps_links_deadlines_and_the_bound(tmp_path: Path) -> None:
+    document = run_document(write_record(tmp_path / "r", naming_rows(), result(), planned=plan()))
+    at = places(document)
+    seeds, leecher = [at["seeder-1"], at["seeder-2"]], at["leecher"]
+    assert document["caps"] == [
+        {"nodes": seeds, "uplink": 8000, "downlink": None},
+        {"nodes": [leecher], "uplink": 4000, "downlink": None},
+    ]
+    assert document["links"] == [
+        {"text": "uplink", "pairs": [[leecher, at["seeder-1"]]], "qualities": {"uplink": 4000}}
+    ]
+    assert document["expectations"][0]["deadline"] == 9000
+    # The leecher was up at 0.4 s; 8,000 bits from seeds that send 16,000 in a second.
+    assert document["bound"] == {"text": "no way of sharing is faster", "t": 900}
+    assert document["run"]["command"] == "torrentnet run '/home/somebody/my trial.yaml' --set size=1kB --engine local"
+
+
+def test_the_plan_alone_is_shown_while_nothing_has_happened(tmp_path: Path) -> None:
+    document = run_document(write_record(tmp_path / "r", [], planned=plan()))
+    assert [node["name"] for node in document["nodes"]] == ["tracker", "seeder-1", "seeder-2", "leecher"]
+    assert document["expectations"][0]["judged"] is False
+
+
+def test_each_of_two_equal_faults_has_its_own_end(tmp_path: Path) -> None:
+    cut = {"text": "partition a | b", "kind": "partition", "nodes": ["seeder-1"], "pairs": [["seeder-1", "leecher"]]}
+    end = {"text": "end of partition a | b", "kind": "heal", "nodes": ["seeder-1"]}
+    rows = [row(0.0, "lab", "zero")]
+    for number, t in ((1, 1.0), (2, 2.0)):
+        rows.append(row(t, "lab", "begun", **cut, began=t))
+        rows.append(row(t + 0.1, "lab", "applied", **cut, qualities={"cut": True}, began=t, applied=t, fault=number))
+    rows.append(row(3.0, "lab", "applied", **end, began=3.0, applied=3.1, ends=2))
+    first, second = run_document(write_record(tmp_path / "r", rows, result()))["faults"]
+    assert (first["ended"], second["ended"]) == (None, 3000)
+    assert second["pairs"] == [[1, 3]]
+    assert second["qualities"] == {"cut": True}

@@ -10,8 +10,9 @@ import pytest
 
 from tests.unit.lab.fakes import make_plan
 from torrentnet.lab.errors import EngineError
+from torrentnet.lab.report.distribution_bounds import distribution_times
 from torrentnet.lab.scenario.load import load_plan
-from torrentnet.lab.tools.distribution import Distribution, distribution_bounds, distribution_times
+from torrentnet.lab.tools.distribution import Distribution, distribution_bounds
 from torrentnet.lab.tools.sweep import (
     CSV_FILE,
     JSON_FILE,
