@@ -27,6 +27,9 @@ _SIDEWAYS: Final = """
         .slice(0, 10);
 }
 """
+_DRAWN: Final = """
+() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done))))
+"""
 _AXE: Final = "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
 
 
@@ -68,10 +71,15 @@ class Visit:
     def looks(self) -> Iterator[str]:
         """Show the page at each width, light and dark; yield the name of the look."""
         for width in WIDTHS:
-            self.page.set_viewport_size({"width": width, "height": HEIGHT})
+            self.resize(width)
             for scheme in SCHEMES:
                 self.page.emulate_media(color_scheme=scheme)
                 yield f"{width} px, {scheme}"
+
+    def resize(self, width: int) -> None:
+        """Make the window so wide, and wait until the page has been drawn anew."""
+        self.page.set_viewport_size({"width": width, "height": HEIGHT})
+        self.page.evaluate(_DRAWN)
 
     def sideways(self) -> list[str]:
         """Return what makes the page wider than the window."""

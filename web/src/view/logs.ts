@@ -18,7 +18,7 @@ export class Logs implements Panel {
         "aria-label": "Show only lines with this text",
     });
     readonly #only = element("input", { type: "checkbox" });
-    readonly #box = element("div", { class: "tn-lines", tabindex: "0", role: "region", "aria-label": "Log lines" });
+    readonly #box = element("div", { class: "tn-lines", tabindex: "0", role: "group", "aria-label": "Lines" });
     readonly #room = element("div", { class: "tn-room" });
     readonly #note = element("p", { class: "tn-note" });
     readonly #rows: { row: HTMLElement; time: HTMLElement; node: HTMLElement; text: HTMLElement }[] = [];

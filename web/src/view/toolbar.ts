@@ -20,7 +20,7 @@ export class Toolbar {
         "aria-label": "Time after t = 0",
         step: "1",
     });
-    readonly #clock = element("output", { class: "tn-clock", "aria-label": "Playhead" });
+    readonly #clock = element("output", { class: "tn-clock", "aria-label": "Playhead", "aria-live": "off" });
     readonly #speed = element("select", { "aria-label": "Speed of the replay" });
     readonly #theme = element("select", { "aria-label": "Colours" });
     readonly #predict = element("input", { type: "checkbox" });
