@@ -69,8 +69,8 @@ watch: $(VENV)/.lab ## the same, as it changes; Ctrl-C ends it
 explain: $(VENV)/.lab ## what a scenario will do, with every command: make explain scenario=three_seeders
 	@$(CALL) $(LAB) explain +scenario! +set +program +tracker +peers +engine +args
 
-graph: $(VENV)/.lab ## a picture of a scenario's network: make graph scenario=three_seeders [format=svg] [out=FILE]
-	@$(CALL) $(LAB) graph +scenario! +format +out +at +set +args
+graph: $(VENV)/.lab ## a picture of a network: make graph scenario=three_seeders [out=FILE.svg] [at=2.5s: of its last run]
+	@$(CALL) $(LAB) graph +scenario +format +out +at +set +args
 
 validate: $(VENV)/.lab ## every problem of a scenario's file: make validate scenario=FILE
 	@$(CALL) $(LAB) validate +files! +set +program +tracker +peers +args

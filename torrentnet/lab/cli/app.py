@@ -397,7 +397,10 @@ def explain(
 
 @app.command()
 def graph(
-    scenario: Scenario,
+    target: Annotated[
+        str | None,
+        typer.Argument(metavar="SCENARIO|RUN", help="A scenario, or a run's directory (default: the last run)."),
+    ] = None,
     form: Annotated[
         str | None,
         typer.Option(
@@ -410,17 +413,24 @@ def graph(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Where to write it (default: standard output).")
     ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="T", help="Draw this moment of the run: `2.5s` after t = 0."),
+    ] = None,
     settings: Settings = None,
+    runs: Runs = None,
     json: Json = False,
 ) -> int:
-    """Draw the network of a scenario.
+    """Draw the network of a scenario, or of a moment of a run.
 
-    The nodes, the files that they share and get, and the links with a rate, a delay or losses. A group of more than 20
-    nodes is drawn as one.
+    The nodes, the files that they share and get, and the links with a rate, a delay or losses; with `--at` also what
+    each node was doing, and the links that were cut. A group of more than 20 nodes is drawn as one.
     """
     from torrentnet.lab.cli.viewing import graph_command
 
-    return graph_command.graph(scenario, form="json" if json else form, out=out, settings=settings or [])
+    return graph_command.graph(
+        target, form="json" if json else form, out=out, at=at, settings=settings or [], runs=runs
+    )
 
 
 @app.command()

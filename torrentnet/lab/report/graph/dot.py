@@ -52,7 +52,11 @@ def _lines(graph: NetworkGraph) -> Iterator[str]:
             yield f"    {_node(nodes[0], [], inner)}"
             continue
         common = common_words(nodes)
-        heading = [": ".join([shown(group), *common[:1]]), shown(", ".join(common[1:])), *inner.get(group, [])]
+        heading = [
+            ": ".join(shown(word) for word in (group, *common[:1])),
+            shown(", ".join(common[1:])),
+            *inner.get(group, []),
+        ]
         yield f"    subgraph {_quoted(_cluster(group))} {{"
         yield f"        label={_label(heading)};"
         yield from (f"        {_node(node, common, {})}" for node in nodes)

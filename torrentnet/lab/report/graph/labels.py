@@ -79,7 +79,7 @@ def description(graph: NetworkGraph) -> str:
         number = sum(node.members for node in nodes)
         does = nodes[0].task
         head = does if number == 1 and group == does else f"{shown(group)}: {number} node{'s' * (number > 1)}, {does}"
-        gone = [f"{shown(node.name)} is {shown(node.state)}" for node in nodes if node.state]
+        gone = [f"{shown(node.name)}: {shown(node.state)}" for node in nodes if node.state]
         groups.append(shown("; ".join([head, *counted(gone, "nodes")]), MAX_TEXT))
     special = [link_sentence(link) for link in graph.links if link.kind in SPECIAL]
     about = [shown(graph.about, MAX_TEXT).rstrip(".")] if graph.about else []

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 ONE_WAY: Final = {LinkKind.ANNOUNCE: "-.->", LinkKind.IMPAIRED: "==>", LinkKind.CUT: "--x"}
 BOTH_WAYS: Final = {LinkKind.ANNOUNCE: "<-.->", LinkKind.IMPAIRED: "<==>", LinkKind.CUT: "x--x"}
+TITLE_ROOM: Final = '%%{init: {"flowchart": {"subGraphTitleMargin": {"bottom": 28}}}}%%'
+"""A group's title may have two lines; without this, the second one is drawn over the nodes."""
 _PLAIN: Final = re.compile(r"[^\w .,:()%/×…-]")
 
 
@@ -37,6 +39,7 @@ def mermaid(graph: NetworkGraph) -> str:
 
 
 def _lines(graph: NetworkGraph) -> Iterator[str]:
+    yield TITLE_ROOM
     yield "flowchart LR"
     yield f"    accTitle: {_sentence(shown(graph.heading))}"
     yield f"    accDescr: {_sentence(description(graph))}"
@@ -48,7 +51,11 @@ def _lines(graph: NetworkGraph) -> Iterator[str]:
             yield f"    {_node(nodes[0], ids, [], inner)}"
             continue
         common = common_words(nodes)
-        title = [": ".join([shown(group), *common[:1]]), shown(", ".join(common[1:])), *inner.get(group, [])]
+        title = [
+            ": ".join(shown(word) for word in (group, *common[:1])),
+            shown(", ".join(common[1:])),
+            *inner.get(group, []),
+        ]
         yield f"    subgraph {group_ids[group]} [{_quoted(title)}]"
         yield from (f"        {_node(node, ids, common, {})}" for node in nodes)
         yield "    end"

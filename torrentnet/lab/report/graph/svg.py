@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from xml.sax.saxutils import escape
 
 from torrentnet.lab.report.graph.labels import (
+    MAX_TEXT,
     SPECIAL,
     common_words,
     counted,
@@ -45,6 +46,8 @@ NODE_SPACE: Final = 20
 """Of the circumference, at least, for each node."""
 COLUMNS: Final = 92
 """Characters of a line of text."""
+LABEL_COLUMNS: Final = 26
+"""Characters of a line of a horizontal label; a longer word is shortened where it is drawn."""
 LINE: Final = 18
 BEND: Final = 0.14
 """Of a one-way link's length: the two directions of a pair are drawn beside each other."""
@@ -129,12 +132,16 @@ def _elements(graph: NetworkGraph) -> Iterator[str]:
     for number, link in enumerate(special, 1):
         yield from _badge(number, link, places)
     inner = inner_words(graph)
+    level = len(graph.nodes) <= MAX_LEVEL_LABELS
     for nodes in graph.groups.values():
         common = common_words(nodes) if len(nodes) > 1 else []
         for node in nodes:
             extra = inner.get(node.name, []) if len(nodes) == 1 else []
-            lines = [*node_lines(node, common), *extra]
-            yield from _node(node, lines, places[node.name], size, level=len(graph.nodes) <= MAX_LEVEL_LABELS)
+            if level:
+                lines = [part for line in node_lines(node, common) for part in wrap_line(line, LABEL_COLUMNS, 0)]
+            else:
+                lines = [": ".join(word for word in (node_lines(node)[0], shown(node.state)) if word)]
+            yield from _node(node, [*lines, *extra], places[node.name], size, level=level)
     yield from legend
     yield "</svg>"
 
@@ -158,7 +165,7 @@ def _chord(link: GraphLink, pair: Pair, places: dict[str, _Place], size: float) 
     (x1, y1), (cx, cy), (x2, y2) = _curve(link, pair, places, size + 4)
     tips = f'marker-end="url(#tip-{link.kind})"' + (f' marker-start="url(#tip-{link.kind})"' if link.both else "")
     look = str(link.kind)
-    if link.kind is LinkKind.FILE and len(places) > MAX_LEVEL_LABELS:
+    if link.kind in {LinkKind.FILE, LinkKind.ANNOUNCE} and len(places) > MAX_LEVEL_LABELS:
         look, tips = f"{look} many", ""
     return f'<path class="{look}" d="M{x1:.1f},{y1:.1f} Q{cx:.1f},{cy:.1f} {x2:.1f},{y2:.1f}" {tips}/>'
 
@@ -214,14 +221,14 @@ def _level_label(lines: Sequence[str], place: _Place, size: float) -> Iterator[s
     for index, line in enumerate(lines):
         look = "name" if index == 0 else "quiet"
         at = f'x="{x:.1f}" y="{y + LINE * index:.1f}"'
-        yield f'  <text class="{look}" {at} text-anchor="{anchor}">{_text(line)}</text>'
+        yield f'  <text class="{look}" {at} text-anchor="{anchor}">{_text(shown(line, LABEL_COLUMNS))}</text>'
 
 
 def _radial_label(lines: Sequence[str], place: _Place, size: float) -> Iterator[str]:
     degrees, left = math.degrees(place.angle), math.cos(place.angle) < 0
     turn = degrees + 180 if left else degrees
     offset, anchor = (-(size + 7), "end") if left else (size + 7, "start")
-    text = shown(", ".join(lines), 28)
+    text = shown(", ".join(lines), LABEL_COLUMNS)
     yield (
         f'  <text transform="translate({place.x:.1f},{place.y:.1f}) rotate({turn:.1f})" x="{offset}" y="4" '
         f'text-anchor="{anchor}">{_text(text)}</text>'
@@ -242,8 +249,9 @@ def _legend(graph: NetworkGraph, special: Sequence[GraphLink], y: int) -> Iterat
     inner = inner_words(graph)
     lines = []
     for group, nodes in graph.groups.items():
-        if len(nodes) > 1:
-            lines.append(f"{shown(group)}: {', '.join([*common_words(nodes), *inner.get(group, [])])}")
+        if len(nodes) > 1 or len(graph.nodes) > MAX_LEVEL_LABELS:
+            words = [word for word in (*common_words(nodes), *inner.get(group, [])) if word != group]
+            lines.append(": ".join(part for part in (shown(group), shown(", ".join(words), MAX_TEXT)) if part))
     numbered = [f"{number}  {link_sentence(link)}" for number, link in enumerate(special, 1)]
     files = [" ".join(label) for label in file_lines(graph).values()]
     for line in [*counted(lines, "groups"), *counted(files, "files"), *counted(numbered, "links"), *notes_of(graph)]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.lab import golden
+from tests.unit.lab.report.records import result, write_record
 from torrentnet.lab.cli.app import main
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def graph(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str
 @pytest.mark.parametrize(
     ("words", "first"),
     [
-        ([], "flowchart LR"),
+        ([], "%%{init: "),
         (["-f", "dot"], 'digraph "three_seeders" {'),
         (["-f", "svg"], "<svg "),
         (["-f", "json"], "{"),
@@ -50,7 +51,7 @@ def test_each_format_goes_to_standard_output(
 
 @pytest.mark.parametrize(
     ("name", "first"),
-    [("x.svg", "<svg "), ("x.DOT", "digraph"), ("x.json", "{"), ("x.mmd", "flowchart"), ("x", "flow")],
+    [("x.svg", "<svg "), ("x.DOT", "digraph"), ("x.json", "{"), ("x.mmd", "%%{init: "), ("x", "%%{init: ")],
 )
 def test_a_files_name_says_its_format(name: str, first: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert graph(capsys, "three_seeders", "-o", name) == (0, "", "")
@@ -69,12 +70,29 @@ def test_parameters_are_set(home: Path, capsys: pytest.CaptureFixture[str]) -> N
     [
         ("graph_unknown_format", ["three_seeders", "-f", "sgv"]),
         ("graph_unknown_scenario", ["three_seders"]),
+        ("graph_no_run", []),
+        ("graph_no_run_of_the_scenario", ["three_seeders", "--at", "2s"]),
+        ("graph_moment_without_a_unit", ["three_seeders", "--at", "3"]),
+        ("graph_moment_after_the_end", ["runs/trial/one", "--at", "3s"]),
+        ("graph_settings_of_a_run", ["runs/trial/one", "--set", "leechers=3"]),
     ],
 )
 def test_wrong_use_is_explained(name: str, words: list[str], home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if "runs/trial/one" in words:
+        write_record(home / "runs/trial/one", outcome=result())
     code, out, err = graph(capsys, *words)
     assert (code, out) == (2, "")
-    golden.check(f"error_{name}.txt", err)
+    golden.check(f"error_{name}.txt", err.replace(str(home), "HOME"))
+
+
+@pytest.mark.parametrize("words", [[], ["runs/trial/one"], ["runs/trial/one/result.json"], ["trial", "--at", "1.5s"]])
+def test_a_run_is_drawn(words: list[str], home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_record(home / "runs/trial/one", outcome=result())
+    (home / "runs/trial/latest").symlink_to("one")
+    code, out, err = graph(capsys, *words)
+    assert (code, err) == (0, "")
+    assert ("accTitle: trial at 1.5s" if "--at" in words else "accTitle: trial") in out.splitlines()[2]
+    assert ("<br/>gone" in out) == ("--at" in words)
 
 
 def test_a_file_that_cannot_be_written_is_one_line(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
