@@ -6,6 +6,7 @@ Tested by tests/unit/lab/cli/test_app.py and tests/integration/test_sweep.py.
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.cli.output import print_json
@@ -13,6 +14,7 @@ from torrentnet.lab.cli.progress import open_view
 from torrentnet.lab.engines.selection import choose_engine, preload_engines
 from torrentnet.lab.errors import UsageError
 from torrentnet.lab.paths import lab_home, relative_to_home, scenarios_folder
+from torrentnet.lab.report.sweep_page import write_sweep_page
 from torrentnet.lab.report.write_page import add_page
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
 from torrentnet.lab.run.recorder import make_dated_directory
@@ -98,6 +100,8 @@ def run_sweep(
                 code = EXIT_INTERRUPTED
             finally:
                 with interrupts.shield():
+                    if table.rows and report:
+                        add_page(directory, home, view.print_line, write=partial(write_sweep_page, home=home))
                     if table.rows:
                         view.print_line(f"figures: {relative_to_home(directory / CSV_FILE, home)}")
                     else:

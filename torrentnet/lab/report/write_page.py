@@ -33,14 +33,21 @@ def write_page(record: Path, target: Path | None = None, against: Path | None = 
     return target
 
 
-def add_page(record: Path, home: Path, print_line: Callable[[str], None], *, quiet: bool = False) -> None:
+def add_page(
+    record: Path,
+    home: Path,
+    print_line: Callable[[str], None],
+    *,
+    quiet: bool = False,
+    write: Callable[[Path], Path] = write_page,
+) -> None:
     """Write the page at the end of a run, and say where it is.
 
     Whatever goes wrong is said in one line: the verdict and the lab's removal do not depend on a page. With ``quiet``
     only that is said.
     """
     try:
-        target = write_page(record)
+        target = write(record)
     except (LabError, OSError) as error:
         reason = error.message if isinstance(error, LabError) else f"{error.strerror or error}: {record / PAGE_FILE}"
     except Exception as error:

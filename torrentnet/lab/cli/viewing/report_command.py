@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from torrentnet.lab.cli.output import print_json, printable
 from torrentnet.lab.errors import UsageError
 from torrentnet.lab.paths import lab_home, relative_to_home
+from torrentnet.lab.report.sweep_page import SWEEP_FILE, write_sweep_page
 from torrentnet.lab.report.write_page import write_page
 from torrentnet.lab.run.recorder import LATEST
 from torrentnet.runtime.process import EXIT_OK
@@ -39,7 +40,12 @@ def report(
     other = find_record(against, folder) if against else None
     if out is not None and out.is_dir():
         raise UsageError(f"`-o {out}` is a directory", hint=f"name a file: `-o {out / 'report.html'}`")
-    target = write_page(record, out, other).resolve()
+    if (record / SWEEP_FILE).is_file():
+        if other is not None:
+            raise UsageError(f"{record} is a sweep", hint="`--against` compares two runs; name one run of the sweep")
+        target = write_sweep_page(record, home, out).resolve()
+    else:
+        target = write_page(record, out, other).resolve()
     if as_json:
         print_json({"report": str(target), "record": str(record), "against": None if other is None else str(other)})
     else:
