@@ -11,20 +11,20 @@ export PIP_USER := 0
 unexport PIP_TARGET PIP_PREFIX PIP_ROOT PYTHONHOME
 
 # What the user gives goes by the environment, as it is: neither make nor a shell reads it as code.
-VALUES := scenario set program tracker peers trust path engine node args grid repeat quick only runs write again python minutes seed hours jobs format out at against open
+VALUES := scenario set program tracker peers trust path engine node args grid repeat quick only runs write again python minutes seed hours jobs format out at against open for full capture
 $(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
 export $(VALUES)
 CALL = $(BIN)/python -I -S scripts/call.py
 
 .DEFAULT_GOAL := help
-TARGETS := help up run sweep report down attach logs status watch scenarios explain graph validate inspect doctor shell unit check test torture lint docs bench figure \
+TARGETS := help up run sweep report down attach logs status watch scenarios explain graph validate inspect doctor shell capture unit check test torture lint docs bench figure \
 	engine browser image bundle constraints clean fuzz soak
 TARGETS += web
 .PHONY: $(TARGETS)
 MAKEFLAGS += --no-print-directory --silent
 
 # `make up three_seeders`: words behind such a target that are no targets themselves are its values.
-ifneq ($(filter up run sweep report explain graph validate inspect attach logs,$(firstword $(MAKECMDGOALS))),)
+ifneq ($(filter up run sweep report explain graph validate inspect attach logs capture,$(firstword $(MAKECMDGOALS))),)
 export GOALS := $(filter-out $(TARGETS),$(MAKECMDGOALS))
 .DEFAULT:
 	@:
@@ -40,10 +40,10 @@ help: ## list what there is
 
 # Docker where it answers, else processes of this machine; engine=docker and engine=local force one.
 up: $(VENV)/.lab ## bring a scenario up, judge it, leave it up: make up scenario=three_seeders
-	@$(CALL) $(LAB) up +scenario! +set +program +tracker +peers +trust +engine +args
+	@$(CALL) $(LAB) up +scenario! +set +program +tracker +peers +trust +engine +capture +full +args
 
 run: $(VENV)/.lab ## bring a scenario up, judge it, take it down: make run scenario=keepalive
-	@$(CALL) $(LAB) run +scenario! +set +program +tracker +peers +trust +engine +args
+	@$(CALL) $(LAB) run +scenario! +set +program +tracker +peers +trust +engine +capture +full +args
 
 sweep: $(VENV)/.lab ## run it over a grid: make sweep scenario=textbook grid="leechers=1,5,10 strategy=single,swarm" repeat=3
 	@$(CALL) $(LAB) sweep +scenario! +grid +repeat +set +program +tracker +peers +trust +engine +args
@@ -59,6 +59,9 @@ attach: $(VENV)/.lab ## a node's command line: make attach node=leecher-1
 
 logs: $(VENV)/.lab ## what the nodes say, as it comes; one node with node=leecher-1
 	@$(CALL) $(LAB) logs --follow +node || { status=$$?; [ $$status = 130 ] || exit $$status; } # Ctrl-C is how one ends it
+
+capture: $(VENV)/.lab ## its packets, for Wireshark: make capture [node=leecher-1] [out=FILE] [for=30s] [full=1]
+	@$(CALL) $(LAB) capture +node +out +for +full +args
 
 status: $(VENV)/.lab ## the nodes of the lab that is up
 	@$(LAB) status

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parents[1]
 PACKAGE: Final = "torrentnet"
 
-_LAB_BELOW_API: Final = frozenset({"scenario", "engines", "network", "home", "run", "verdict", "report"})
+_LAB_BELOW_API: Final = frozenset({"scenario", "engines", "network", "home", "capture", "run", "verdict", "report"})
 
 ARROWS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
     PACKAGE: {
@@ -29,14 +29,16 @@ ARROWS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
         "peer": frozenset({"wire", "runtime", "console"}),
         "shaper": frozenset({"wire", "runtime", "console"}),
         "adapters": frozenset({"wire", "runtime", "console"}),
-        "lab": frozenset({"wire", "runtime", "shaper"}),
+        "sniffer": frozenset(),
+        "lab": frozenset({"wire", "runtime", "shaper", "sniffer"}),
     },
     f"{PACKAGE}.lab": {
         "scenario": frozenset(),
         "engines": frozenset({"scenario"}),
         "network": frozenset({"scenario", "engines"}),
         "home": frozenset({"engines", "scenario"}),
-        "run": frozenset({"scenario", "engines", "network", "home"}),
+        "capture": frozenset({"scenario", "engines"}),
+        "run": frozenset({"scenario", "engines", "network", "home", "capture"}),
         "verdict": frozenset({"scenario", "engines", "network", "run"}),
         "report": frozenset({"scenario", "engines", "network", "home", "run", "verdict"}),
         "api": _LAB_BELOW_API,

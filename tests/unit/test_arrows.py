@@ -24,7 +24,7 @@ TESTS: Final = ROOT / "tests" / "unit"
 MAX_MODULES: Final = 14
 """In one folder, its ``__init__.py`` not counted."""
 
-IN_THE_IMAGE: Final = ("wire", "runtime", "console", "tracker", "peer", "adapters", "shaper")
+IN_THE_IMAGE: Final = ("wire", "runtime", "console", "tracker", "peer", "adapters", "shaper", "sniffer")
 BESIDE: Final = {"adapters": {"libtorrent", "rencode"}}
 """What a room imports beside the standard library, where it is there."""
 PROGRAMS: Final = {"tracker.py": "tracker", "peer.py": "peer"}

@@ -19,7 +19,7 @@ from torrentnet import __version__
 from torrentnet.lab.cli.output import print_json, printable
 from torrentnet.lab.engines.selection import DEFAULT, ENVIRONMENT, NAMES
 from torrentnet.lab.engines.types import Mode
-from torrentnet.lab.errors import LabError, ScenarioError, system_error
+from torrentnet.lab.errors import LabError, ScenarioError, UsageError, system_error
 from torrentnet.lab.installation import require_one_version
 from torrentnet.lab.run.hangup import hangup_watch
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
@@ -111,6 +111,13 @@ Trust = Annotated[
 ]
 
 NoReport = Annotated[bool, typer.Option("--no-report", help="Do not write report.html into the record.")]
+CaptureRun = Annotated[
+    bool,
+    typer.Option("--capture", help="Write all packets to capture.pcapng in the record, for Wireshark."),
+]
+FullFrames = Annotated[
+    bool, typer.Option("--full", help="Keep whole packets, not only the first 256 bytes of each; with a capture.")
+]
 
 # Of the grader: the scenario judges no words of our own programs.
 ForAny = Annotated[bool, typer.Option("--for-any", hidden=True)]
@@ -120,6 +127,15 @@ def _given(named: list[str] | None, tracker: str | None, peers: str | None) -> G
     from torrentnet.lab.scenario.programs.given import parse_programs
 
     return parse_programs(named or [], tracker, peers)
+
+
+def _capture_options(*, wanted: bool, full: bool) -> int | None:
+    """Return how many bytes of each packet are captured in a run; None for no capture."""
+    from torrentnet.lab.capture.capture import DEFAULT_SNAP, FULL_SNAP
+
+    if full and not wanted:
+        raise UsageError("`--full` is for a capture", hint="add `--capture`")
+    return (FULL_SNAP if full else DEFAULT_SNAP) if wanted else None
 
 
 def _version(wanted: bool) -> None:
@@ -162,6 +178,8 @@ def up(
     engine: EngineName = DEFAULT,
     runs: Runs = None,
     no_report: NoReport = False,
+    capture: CaptureRun = False,
+    full: FullFrames = False,
     json: Json = False,
 ) -> int:
     """Bring a scenario up, run and judge it, and leave it up."""
@@ -171,6 +189,7 @@ def up(
         scenario,
         Mode.UP,
         engine_name=engine,
+        capture=_capture_options(wanted=capture, full=full),
         runs=runs,
         as_json=json,
         settings=settings or [],
@@ -192,6 +211,8 @@ def run(
     engine: EngineName = DEFAULT,
     runs: Runs = None,
     no_report: NoReport = False,
+    capture: CaptureRun = False,
+    full: FullFrames = False,
     json: Json = False,
 ) -> int:
     """Bring a scenario up, run and judge it, and remove it."""
@@ -201,6 +222,7 @@ def run(
         scenario,
         Mode.RUN,
         engine_name=engine,
+        capture=_capture_options(wanted=capture, full=full),
         runs=runs,
         as_json=json,
         settings=settings or [],
@@ -494,6 +516,27 @@ def status(
     from torrentnet.lab.cli import live_commands
 
     return live_commands.status(watch=watch, as_json=json)
+
+
+@app.command()
+def capture(
+    nodes: Annotated[list[str] | None, typer.Argument(help="Only packets from or to these nodes.")] = None,
+    out: Annotated[
+        str,
+        typer.Option("-o", "--out", metavar="FILE", help="Where to write; `-` for `-o - | wireshark -k -i -`."),
+    ] = "",
+    full: FullFrames = False,
+    duration: Annotated[str, typer.Option("--for", metavar="TIME", help="End after this time: 30s.")] = "",
+    json: Json = False,
+) -> int:
+    """Capture the packets of the lab that is up, for Wireshark.
+
+    One pcapng file with the packets of all nodes, the nodes' names and events, and marks on the packets that a fault
+    stopped. Ctrl-C ends it. The file is in the run's record unless `-o` names another.
+    """
+    from torrentnet.lab.cli.viewing import capture_command
+
+    return capture_command.capture(nodes or [], out=out, full=full, duration=duration, as_json=json)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -51,9 +51,9 @@ def attach(node: str, words: Sequence[str], *, as_json: bool) -> int:
     """Connect the terminal to a node's command line; with words, run that one command."""
     if as_json and not words:
         raise UsageError("a prompt cannot be JSON", hint="add a command: `torrentnet attach --json NODE status`")
-    _, engine = _adopt_running_lab()
+    _, engine = adopt_running_lab()
     with closing(engine):
-        _require_node(engine, node)
+        require_node(engine, node)
         _require_running(engine, node)
         if as_json:
             answer = engine.exec(node, ["console", *words])
@@ -71,10 +71,10 @@ def logs(nodes: Sequence[str], *, follow: bool, as_json: bool) -> int:
     """Print what nodes have printed."""
     if as_json and follow:
         raise UsageError("`--json` is one document, and `--follow` has no end", hint="remove one of them")
-    running, engine = _adopt_running_lab()
+    running, engine = adopt_running_lab()
     with closing(engine):
         for node in nodes:
-            _require_node(engine, node)
+            require_node(engine, node)
         if as_json:
             return _print_logs_json(running, engine, nodes or sorted(engine.locations, key=natural_key))
         argv = engine.logs_command(nodes, follow=follow)
@@ -86,7 +86,7 @@ def status(*, watch: bool, as_json: bool) -> int:
     """Show the nodes."""
     if watch and as_json:
         raise UsageError("`--json` is one document, and `--watch` has no end", hint="remove one of them")
-    running, engine = _adopt_running_lab()
+    running, engine = adopt_running_lab()
     with closing(engine), LabMonitor(running, engine, lab_home()) as monitor:
         monitor.settle()
         if watch:
@@ -112,7 +112,8 @@ def _fault_row(fault: ActiveFault) -> dict[str, object]:
     return {**fault.row(), "since": STEADY.time_of_day(STEADY.of_monotonic(fault.since))}
 
 
-def _adopt_running_lab() -> tuple[RunningLab, Engine]:
+def adopt_running_lab() -> tuple[RunningLab, Engine]:
+    """Return the lab that is up here, and its engine. Raises LabError."""
     running = find_current_lab(lab_home())
     if running is None:
         raise UsageError("no lab is up here", hint=f"`{typed_command('up', 'three_seeders')}` brings one up")
@@ -126,7 +127,8 @@ def _adopt_running_lab() -> tuple[RunningLab, Engine]:
     return running, engine
 
 
-def _require_node(engine: Engine, node: str) -> None:
+def require_node(engine: Engine, node: str) -> None:
+    """Raise UsageError for a name that no node has."""
     if node not in engine.locations:
         close = closest(node, engine.locations)
         meant = f"did you mean `{close}`? " if close else ""

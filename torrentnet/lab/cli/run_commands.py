@@ -47,10 +47,12 @@ def play(
     programs: GivenPrograms | None = None,
     trust: bool = False,
     report: bool = True,
+    capture: int | None = None,
 ) -> int:
     """Bring up a scenario's lab, run it and judge it.
 
-    Afterwards the lab is removed (``run``) or left up (``up``).
+    Afterwards the lab is removed (``run``) or left up (``up``). ``capture`` is how many bytes of each packet are
+    captured; None for no capture.
     """
     plan = find_plan(scenario, scenarios_folder(), parse_settings(settings), programs)
     home = lab_home()
@@ -69,7 +71,7 @@ def play(
             engine = require_engine(choice.engine)
             if mode is Mode.UP:
                 take_down_running_lab(home, engine_name, view.print_line)
-            lab = Lab(plan, engine, mode=mode, home=home, runs=runs, view=view, interrupts=interrupts)
+            lab = Lab(plan, engine, mode=mode, home=home, runs=runs, view=view, interrupts=interrupts, capture=capture)
             hint, code = _play(lab)
             if code is not None:
                 view.patience = DRAIN_PATIENCE

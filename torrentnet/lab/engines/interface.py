@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         NodeLocation,
         ProgressCallback,
         RemovedLab,
+        Sniffer,
         StateChange,
     )
     from torrentnet.lab.scenario.plan.program import ProgramPlan
@@ -157,6 +158,14 @@ class Engine(ABC):
         This call prepares it, and it works as long as the lab exists. The result is None where there is no such way.
         """
         return None
+
+    def sniff(self, snap: int, addresses: Sequence[str] = ()) -> Sniffer:
+        """Start to see the packets between the nodes, once the lab exists.
+
+        ``snap`` is how many bytes of each frame are kept; ``addresses`` limit the packets to those from or to these.
+        Raises EngineError where that is not possible.
+        """
+        raise EngineError(f"the engine `{self.name}` cannot capture packets")
 
     # -- the lab ----------------------------------------------------------------------------------
 

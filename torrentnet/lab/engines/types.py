@@ -163,6 +163,25 @@ class BatchExec(Protocol):
         ...
 
 
+class Sniffer(Protocol):
+    """The output of :mod:`torrentnet.sniffer`, which sees a lab's packets.
+
+    It ends with the lab, and with this process.
+    """
+
+    def read(self, timeout: float) -> bytes | None:
+        """Return what has arrived; None for nothing in time, no bytes at the end."""
+        ...
+
+    def stop(self) -> None:
+        """Tell the sniffer to end. What it has seen until now can still be read."""
+        ...
+
+    def close(self) -> None:
+        """End the sniffer at once."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One row of ``doctor``."""

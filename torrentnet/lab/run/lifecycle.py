@@ -15,6 +15,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from torrentnet.lab import plain_compose
+from torrentnet.lab.capture.block_file import open_new
+from torrentnet.lab.capture.capture import Capture, CapturedLab, describe
 from torrentnet.lab.engines import kernel_tables
 from torrentnet.lab.engines.command_lines import command_lines, node_specs, uses_machine_addresses
 from torrentnet.lab.engines.owner import Owner
@@ -84,7 +86,12 @@ class LabLifecycle(NetworkVerbs):
         runs: Path | None = None,
         view: LabView | None = None,
         interrupts: InterruptHandler | None = None,
+        capture: int | None = None,
     ) -> None:
+        """Prepare the lab; nothing is created yet.
+
+        ``capture`` is how many bytes of each packet are written to the record; None for no capture.
+        """
         require_open_files(len(plan.nodes))
         self.plan = plan
         self.engine = engine
@@ -134,6 +141,8 @@ class LabLifecycle(NetworkVerbs):
         self.clock: LabClock | None = None
         """None before t = 0."""
         self._timeline: Timeline | None = None
+        self._snap = capture
+        self._capture: Capture | None = None
         self._created = False
         self._kept = False
         self._closed = False
@@ -196,6 +205,8 @@ class LabLifecycle(NetworkVerbs):
                 self.faults.install_links(self.plan.links)
             if self.mode is Mode.UP and self.engine.has_compose:
                 plain_compose.publish(self.home, self.directory / "compose.yaml")
+            if self._snap is not None:
+                self._start_capture(self._snap)
         with self._phase("start"):
             self.nodes.subscribe(self._view.node_changed)
             self._view.start(self.plan, self.nodes)
@@ -231,6 +242,18 @@ class LabLifecycle(NetworkVerbs):
         )
         self.engine.create(spec, self._view.print_line)
         self._reader.set_addresses({name: location.address for name, location in self.engine.locations.items()})
+
+    def _start_capture(self, snap: int) -> None:
+        """See all packets from before the first node's start on."""
+        addresses = {name: location.address for name, location in self.engine.locations.items()}
+        lab = CapturedLab(self.plan.name, self.project, addresses, self.directory, snap)
+        file = open_new(self.directory)
+        try:
+            self._capture = Capture(lab, self.engine.sniff(snap), file)
+        except BaseException:
+            file.close()
+            raise
+        self._capture.start()
 
     @contextlib.contextmanager
     def _phase(self, name: str) -> Iterator[None]:
@@ -274,6 +297,7 @@ class LabLifecycle(NetworkVerbs):
             self._closed = True
             # Called from the last to the first.
             steps.callback(self._report_full_tables)
+            steps.callback(self._finish_capture)
             steps.callback(self._recorder.close)
             steps.callback(self.engine.close)
             if self._created and not self._kept:
@@ -281,6 +305,8 @@ class LabLifecycle(NetworkVerbs):
                 steps.callback(remove_lab_directory, self.home, self.project)
                 steps.callback(self.engine.destroy)
                 steps.callback(self._view.print_line, "removing the lab")
+            if self._capture is not None:
+                steps.callback(self._capture.stop)
             steps.callback(self.engine.unwatch)
             steps.callback(self.faults.close)
             steps.callback(self._watch.close)
@@ -289,6 +315,12 @@ class LabLifecycle(NetworkVerbs):
             steps.callback(self._view.stop)
         if self._own_view:
             self._view.close(VIEW_PATIENCE)
+
+    def _finish_capture(self) -> None:
+        """Complete the capture with what the record has, and say what it has."""
+        if self._capture is not None:
+            for line in describe(self._capture.finish(), self._capture.name):
+                self._view.print_line(line)
 
     def _report_full_tables(self) -> None:
         for warning in kernel_tables.warnings_after(self._dropped):

@@ -66,7 +66,7 @@ def run(
     connection: socket.socket = getattr(raw, "_sock", None) or raw  # type: ignore[assignment]
     try:
         connection.setblocking(False)
-        out, err = _exchange(connection, _read_ahead(raw), None if stdin is None else stdin.encode(), deadline)
+        out, err = _exchange(connection, read_ahead(raw), None if stdin is None else stdin.encode(), deadline)
     except TimeoutError:
         raise EngineError(f"`{' '.join(argv)}` did not end within {timeout:g} s") from None
     finally:
@@ -81,7 +81,7 @@ def run(
     return ExecResult(_exit_status(client, exec_id), out, err)
 
 
-def _read_ahead(raw: object) -> bytes:
+def read_ahead(raw: object) -> bytes:
     """Return the output that arrived together with the head of Docker's response.
 
     Reading the head, ``http.client`` has put it into its own buffer: the socket does not have it any more.

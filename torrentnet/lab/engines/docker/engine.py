@@ -26,6 +26,7 @@ from torrentnet.lab.engines.docker import (
     images,
     labels,
     limits,
+    sniffer_container,
 )
 from torrentnet.lab.engines.docker.connection import (
     NO_ENGINE_HINT,
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network
     from pathlib import Path
 
-    from torrentnet.lab.engines.types import BatchExec, NodeSpec
+    from torrentnet.lab.engines.types import BatchExec, NodeSpec, Sniffer
     from torrentnet.lab.scenario.plan.program import ProgramPlan
 
 MAX_SUBNET_ATTEMPTS: Final = 8
@@ -224,6 +225,12 @@ class DockerEngine(Engine):
             raise EngineError("the helper that sets the nodes' network is gone")
         with translate_errors("setting the network of the nodes"):
             return self._helper(scripts)
+
+    def sniff(self, snap: int, addresses: Sequence[str] = ()) -> Sniffer:
+        with translate_errors("starting the container that captures packets"):
+            if not self._image:
+                self.prepare(lambda _: None)  # the sources may have changed since the lab came up
+            return sniffer_container.start(self.client, self._image, self._nodes.project, snap, addresses)
 
     # -- the lab ----------------------------------------------------------------------------------
 

@@ -110,6 +110,29 @@ class SupervisorClient:
             raise
         return connection, numbers
 
+    def request_with_streams(self, verb: str, streams: Sequence[int], **fields: object) -> socket.socket:
+        """Send a request for a process with these streams; return the connection.
+
+        The process ends when the connection closes.
+
+        Raises EngineError.
+        """
+        connection = self._connect()
+        try:
+            socket.send_fds(connection, [protocol.encode({"do": verb, **fields})], list(streams))
+            connection.settimeout(REPLY_TIMEOUT)
+            _reply(connection.recv(protocol.MESSAGE_LIMIT))
+        except TimeoutError:
+            connection.close()
+            raise EngineError(f"the supervisor did not reply to `{verb}` within {REPLY_TIMEOUT:g} s") from None
+        except OSError as error:
+            connection.close()
+            raise SupervisorGoneError from error
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
     def states(self) -> dict[str, NodeState]:
         """Return the state of every node. Raises EngineError."""
         found = self.request("states")["states"]

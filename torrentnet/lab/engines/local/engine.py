@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.interface import Engine
-from torrentnet.lab.engines.local import addresses, diagnosis, layout, protocol, registry
+from torrentnet.lab.engines.local import addresses, diagnosis, layout, process_sniffer, protocol, registry
 from torrentnet.lab.engines.local.client import SupervisorClient, SupervisorGoneError, error_context
 from torrentnet.lab.engines.local.journal_follower import JournalFollower
 from torrentnet.lab.engines.local.supervisor import cgroups
@@ -51,9 +51,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torrentnet.lab.engines.local.protocol import SupervisedLab
+    from torrentnet.lab.engines.types import Sniffer
     from torrentnet.lab.scenario.plan.program import ProgramPlan
 
-NODE_PACKAGES: Final = ("wire", "runtime", "tracker", "peer", "console", "shaper", "adapters")
+NODE_PACKAGES: Final = ("wire", "runtime", "tracker", "peer", "console", "shaper", "adapters", "sniffer")
 """Our packages that nodes run."""
 NODES_FILE: Final = "nodes.json"
 """In the run's directory: every node with its command line."""
@@ -218,6 +219,13 @@ class LocalEngine(Engine):
             return super().exec_root(node, argv, stdin, timeout=timeout)
         with error_context(f"setting the network of {node}"):
             return self._client().run(self._require_node(node), argv, timeout=timeout, stdin=stdin, root=True)
+
+    def sniff(self, snap: int, addresses: Sequence[str] = ()) -> Sniffer:
+        if self.network_mode.network != protocol.NAMESPACES:
+            # Others use the loopback interface, too.
+            addresses = addresses or [location.address for location in self._locations.values()]
+        with error_context("capturing packets"):
+            return process_sniffer.start(self._client(), snap, addresses)
 
     def counters_unavailable(self) -> str:
         if self.network_mode.network == protocol.NAMESPACES:

@@ -14,6 +14,8 @@ request     with                                  reply
 ``states``                                        ``{"states": {NODE: [STATUS, EXIT CODE OR null]}}``
 ``exec``    ``node``, ``argv``, ``root``, and     ``{"status": N}`` at the command's end; closing the connection ends it
             three descriptors: its streams
+``sniff``   ``snap``, ``addresses``, and three    ``{}`` once it has started; closing the connection ends it
+            descriptors: its streams
 ``watch``                                         ``{"numbers": {NODE: N}}``: the numbers of the journal's last entries
                                                   now; then the journal, from the oldest entry that is kept, for as
                                                   long as the connection is open

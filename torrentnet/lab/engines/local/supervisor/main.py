@@ -79,6 +79,10 @@ class Supervisor:
                 return None
         if self._ending is not None:
             raise RequestRejectedError("the lab is being removed")
+        if request["do"] == "sniff":
+            addresses = [str(address) for address in request["addresses"]]
+            connection.on_close = self._nodes.sniff(int(request["snap"]), addresses, descriptors)
+            return {}
         return self._handle_node(str(request["node"]), connection, request, descriptors)
 
     def _handle_node(

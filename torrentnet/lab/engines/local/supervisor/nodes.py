@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.local import protocol
-from torrentnet.lab.engines.local.supervisor import cgroups
-from torrentnet.lab.engines.local.supervisor.bridge import SBIN, Bridge, BridgePort
+from torrentnet.lab.engines.local.supervisor import cgroups, syscalls
+from torrentnet.lab.engines.local.supervisor.bridge import BRIDGE_NAME, SBIN, Bridge, BridgePort
 from torrentnet.lab.engines.local.supervisor.node_process import PAUSED, RUNNING, NodeProcess
 from torrentnet.lab.engines.local.supervisor.preload import preload_programs
 from torrentnet.lab.engines.local.supervisor.request_server import RequestRejectedError
@@ -49,13 +49,15 @@ STOP_GRACE: Final = 10.0
 UNPLUG_DELAY: Final = 0.15
 """After a node's end its kernel still sends what was in its sockets; a container's network lives on as long, too."""
 DIRECTORY_MODE: Final = 0o700
+LOOPBACK_DEVICE: Final = "lo"
 
 
 @dataclass(slots=True)
 class _Command:
     """A program beside a node's own."""
 
-    node: NodeProcess
+    node: NodeProcess | None
+    """None for the sniffer, which is beside all nodes."""
     on_exit: Callable[[int], None]
 
 
@@ -197,6 +199,20 @@ class NodeProcesses:
         except FileNotFoundError:
             raise RequestRejectedError("the node is not running") from None
         self._commands[pid] = _Command(node, on_exit)
+        return partial(self._kill_command, pid)
+
+    def sniff(self, snap: int, addresses: Sequence[str], streams: Sequence[int]) -> Callable[[], None]:
+        """Start a sniffer of the nodes' network, and return a function that ends it early."""
+        if len(streams) != 3:
+            raise RequestRejectedError("a sniffer needs three streams")
+        device = BRIDGE_NAME if self._bridge is not None else LOOPBACK_DEVICE
+        argv = [self._lab.python, "-m", "torrentnet.sniffer", device, str(snap), *addresses]
+        environment = {"PYTHONPATH": self._lab.root, "PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        process = ProcessSpec(
+            argv, environment, (streams[0], streams[1], streams[2]), capabilities=syscalls.SNIFFER_CAPABILITIES
+        )
+        pid = self._spawner.start_beside(process)
+        self._commands[pid] = _Command(None, lambda _: None)
         return partial(self._kill_command, pid)
 
     def end(self, on_end: Callable[[], None]) -> None:

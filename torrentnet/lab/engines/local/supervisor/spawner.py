@@ -53,6 +53,8 @@ class ProcessSpec:
     """Limits of the process, see setrlimit(2)."""
     cgroups: Sequence[str] = ()
     """Files that take the process into control groups."""
+    capabilities: Sequence[int] = ()
+    """Those that it keeps where it does not keep all."""
     observer: bool = False
     """Whether it is our observer.
 
@@ -105,6 +107,13 @@ class Spawner:
             syscalls.setns(self._processes, syscalls.NEW_PROCESSES)
             if held is None:
                 _close(spaces)
+
+    def start_beside(self, process: ProcessSpec) -> int:
+        """Start a program in this process's own namespaces; return its process id.
+
+        Raises OSError.
+        """
+        return self._fork(process, "/", lambda: None)
 
     def forget(self, node: int) -> None:
         """Release what is held of a node whose program has ended."""
@@ -178,7 +187,7 @@ class Spawner:
             allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
             resource.setrlimit(kind, (allowed, allowed))
         if not process.root:
-            syscalls.drop_privileges(syscalls.OBSERVER_CAPABILITIES if process.observer else ())
+            syscalls.drop_privileges(syscalls.OBSERVER_CAPABILITIES if process.observer else process.capabilities)
         if process.preloaded is not None:
             process.preloaded.become(process.argv, process.environment, error_pipe)
         os.execvpe(process.argv[0], list(process.argv), dict(process.environment))

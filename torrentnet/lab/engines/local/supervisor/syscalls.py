@@ -36,6 +36,8 @@ _KEPT_CAPABILITIES: Final = {1, 2}
 """CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: root must read a checkout of another user."""
 OBSERVER_CAPABILITIES: Final = (12, 13)
 """CAP_NET_ADMIN and CAP_NET_RAW: our observer sees its node's packets and connections."""
+SNIFFER_CAPABILITIES: Final = (13,)
+"""CAP_NET_RAW."""
 _MOST_CAPABILITIES: Final = 64
 
 _libc = ctypes.CDLL(None, use_errno=True)
