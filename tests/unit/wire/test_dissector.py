@@ -212,7 +212,7 @@ def test_a_display_filter_of_the_page_finds_its_packets(tmp_path: Path) -> None:
     block = Segment(PEER, ("198.18.0.7", 6881), 1, EXAMPLES["Handshake"].packet)
     piece = Segment(PEER, ("198.18.0.7", 6881), 69, EXAMPLES["Piece"].packet)
     write_capture(tmp_path / "all.pcap", [*packets, block, piece])
-    filters = [row[0].strip("`") for row in page.table_below("Taking and reading a capture")]
+    filters = [row[0].strip("`") for row in page.table_below("Capture and read packets")]
     assert len(filters) == 6
     found = {
         text: [int(line) for (line,) in _fields(tmp_path / "all.pcap", tmp_path, "frame.number", options=("-Y", text))]
