@@ -43,7 +43,8 @@ ARROWS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
         "report": frozenset({"scenario", "engines", "network", "home", "run", "verdict"}),
         "api": _LAB_BELOW_API,
         "tools": _LAB_BELOW_API | {"api"},
-        "cli": _LAB_BELOW_API | {"api", "tools"},
+        "ui": _LAB_BELOW_API | {"api"},
+        "cli": _LAB_BELOW_API | {"api", "tools", "ui"},
     },
     f"{PACKAGE}.tracker": {
         "swarms": frozenset(),
