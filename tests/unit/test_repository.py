@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from torrentnet.lab.scenario.load import load_plan
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -166,3 +168,14 @@ def test_a_checkout_has_unix_lines_whatever_git_is_set_to(tmp_path: Path) -> Non
     assert len(text) > 100
     assert not [str(path) for path in text if b"\r\n" in path.read_bytes() and path.suffix not in {".png"}]
     assert not re.search(rb"^ (?!\.gitattributes)", done.stdout, re.MULTILINE)
+
+
+def test_the_scenario_of_the_pictures_and_its_pictures_are_there() -> None:
+    """Each picture of a page exists in light and in dark."""
+    plan = load_plan(ROOT / "docs/pictures/islands.yaml")
+    assert plan.name == "islands"
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    named = [page.parent / path for page in pages for path in re.findall(r'(?:src|srcset)="([^"]+)"', page.read_text())]
+    assert named
+    assert not [str(path) for path in named if not path.is_file()]
+    assert len([path for path in named if "light" in path.name]) == len([path for path in named if "dark" in path.name])
