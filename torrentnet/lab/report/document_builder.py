@@ -13,6 +13,7 @@ from torrentnet.lab.report.arrival_columns import Arrivals, binned_arrivals, joi
 from torrentnet.lab.report.distribution_bounds import document_bound
 from torrentnet.lab.report.document_faults import FaultTable
 from torrentnet.lab.report.document_rows import LOG_CHARS, MAX_LINE, MAX_ROWS, NodeLog, Rows
+from torrentnet.lab.report.document_rules import fault_rules
 from torrentnet.lab.report.record_values import Document, clamped_ms, epoch_seconds, finite, whole_number
 from torrentnet.lab.run.facts.arrivals import arrivals
 from torrentnet.lab.run.recorder import LAB_NODE
@@ -173,6 +174,7 @@ class DocumentBuilder:
             "rules": [],
         }
         document["bound"] = document_bound(document)
+        document["rules"] = fault_rules(document)
         return document
 
     def take_delta(self) -> Document:
