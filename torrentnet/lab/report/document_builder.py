@@ -159,7 +159,6 @@ class DocumentBuilder:
             "nodes": self._nodes,
             "caps": [],
             "links": [],
-            "bound": None,
             **self._rest,
             "expectations": self._expectations,
             "faults": self._faults.rows(),
@@ -171,10 +170,9 @@ class DocumentBuilder:
             "binned": binned,
             "logs": logs,
             "logs_dropped": sum(log.dropped for log in self._logs),
-            "rules": [],
         }
-        document["bound"] = document_bound(document)
         document["rules"] = fault_rules(document)
+        document["bound"] = document_bound(document)
         return document
 
     def take_delta(self) -> Document:

@@ -129,7 +129,10 @@ def _run(record: Path, plan: Mapping[str, Any], result: Mapping[str, Any]) -> Do
         "verdict": str(result.get("verdict") or "interrupted"),
         "exit_code": result.get("exit_code"),
         "error": result.get("error") if result else NOT_ENDED,
-        "notes": [str(note) for note in listed(result.get("notes"))],
+        "notes": [
+            *(str(note) for note in listed(result.get("notes"))),
+            *(f"by hand: {text}" for text in listed(result.get("touched"))),
+        ],
         "began": str(result.get("began") or record.name),
         "duration": milliseconds(seconds.get("run")),
         "seed": result.get("seed", plan.get("seed")),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.unit.lab.report.records import killed_seed_rows, naming_rows, plan, result, row, write_record
 from torrentnet.lab.errors import UsageError
+from torrentnet.lab.paths import files_root
 from torrentnet.lab.report.run_document import NOT_ENDED, run_document
 
 if TYPE_CHECKING:
@@ -33,6 +35,17 @@ def test_a_record_becomes_nodes_marks_phases_and_faults(tmp_path: Path) -> None:
     assert [row for row in document["held"] if row[2] == "all"] == [[1, -800, "all"], [2, -800, "all"]]
     answer = document["expectations"][0]["answers"][0]
     assert (answer["node"], answer["time"]) == (leecher, 2000)
+
+
+def test_the_page_of_the_docs_names_every_key(tmp_path: Path) -> None:
+    page = (files_root() / "docs" / "report.md").read_text("utf-8")
+    document = run_document(write_record(tmp_path / "r", outcome=result()))
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(document)
+
+
+def test_what_somebody_did_by_hand_is_a_note(tmp_path: Path) -> None:
+    document = run_document(write_record(tmp_path / "r", outcome=result() | {"touched": ["kill leecher"]}))
+    assert (document["run"]["touched"], document["run"]["notes"]) == (True, ["by hand: kill leecher"])
 
 
 def test_a_node_that_does_not_name_its_pieces_gives_their_number(tmp_path: Path) -> None:
