@@ -61,7 +61,7 @@ def table_lines(headers: Sequence[str], rows: Sequence[Sequence[str]], width: in
     columns = list(zip(*lines, strict=True))
     widths = [max(map(text_width, column)) for column in columns]
     if width is not None:
-        least = [max((text_width(word) for cell in column for word in cell.split()), default=0) for column in columns]
+        least = [max(map(_least_width, column)) for column in columns]
         room = width - GAP * (len(columns) - 1)
         if sum(least) > room:
             return _stacked_lines(headers, rows, width)
@@ -69,6 +69,12 @@ def table_lines(headers: Sequence[str], rows: Sequence[Sequence[str]], width: in
             widest = max(range(len(widths)), key=lambda index: widths[index] - least[index])
             widths[widest] = max(least[widest], widths[widest] - (sum(widths) - room))
     return [line for cells in lines for line in _row_lines(cells, widths)]
+
+
+def _least_width(cell: str) -> int:
+    """Return the width of a cell's longest word, with the blanks before the first."""
+    words = cell.split()
+    return max((text_width(words[0]) + len(cell) - len(cell.lstrip(" ")), *map(text_width, words))) if words else 0
 
 
 def _row_lines(cells: Sequence[str], widths: Sequence[int]) -> list[str]:

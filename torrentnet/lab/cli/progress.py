@@ -11,23 +11,24 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
+from torrentnet.lab.cli.node_table import PieceBar, node_table, rest_line
 from torrentnet.lab.cli.output import printable
 from torrentnet.lab.engines.types import NodeStatus, StateChange
+from torrentnet.lab.run.facts.piece_map import PieceMaps
 from torrentnet.lab.run.view import DetachedView, LabView
 from torrentnet.lab.scenario.plan.plan import Role
-from torrentnet.runtime.text import text_width, wrap_line
+from torrentnet.runtime.text import wrap_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from rich.console import RenderableType
 
+    from torrentnet.lab.cli.node_table import Cell
     from torrentnet.lab.run.lab_state import LabClock, LabState, NodeSnapshot
     from torrentnet.lab.run.timeline.schedule import AppliedEvent
     from torrentnet.lab.scenario.plan.plan import NodePlan, Plan
@@ -36,10 +37,6 @@ if TYPE_CHECKING:
 REFRESH_PER_SECOND: Final = 5
 DRAIN_PATIENCE: Final = 2.0
 """Seconds that an interrupted command waits until the rest of its output has been read."""
-BAR_WIDTH: Final = 24
-COLUMN_GAP: Final = 2
-EXPENDABLE: Final = ("", "address", "from", "pieces")
-"""Headers of the columns that a narrow terminal does without, the first one first; the bar has none."""
 PROGRESS_INTERVAL: Final = 2.0
 """Seconds between two lines of progress in a pipe."""
 MAX_PROGRESS_NODES: Final = 6
@@ -134,6 +131,7 @@ class LiveProgressView(ProgressView):
     def __init__(self, console: Console) -> None:
         super().__init__(console)
         self._live: Live | None = None
+        self._maps = PieceMaps()
 
     def start(self, plan: Plan, lab_state: LabState) -> None:
         super().start(plan, lab_state)
@@ -148,6 +146,11 @@ class LiveProgressView(ProgressView):
             self._live = None
         super().stop()
 
+    def node_changed(self, news: Event | StateChange) -> None:
+        if not isinstance(news, StateChange):
+            self._maps.add(news)
+        super().node_changed(news)
+
     def _print_progress(self) -> None:
         """Print nothing: the table shows the progress."""
 
@@ -158,12 +161,10 @@ class LiveProgressView(ProgressView):
         clock = self._clock
         title = f"{plan.name}  {clock.now():.1f} s of {plan.time_limit:g} s" if clock else f"{plan.name}  starting"
         snapshots = [lab_state.snapshot(node.name) for node in plan.nodes]
-        rows = [_table_row(node, snapshot) for node, snapshot in zip(plan.nodes, snapshots, strict=True)]
+        rows = [_table_row(node, snapshot, self._maps) for node, snapshot in zip(plan.nodes, snapshots, strict=True)]
         table, shown = node_table(self.console, title, ("node", "state", "pieces", "", "from"), rows)
-        if rest := snapshots[shown:]:
-            seeds = sum(snapshot.doing == "seed" for snapshot in rest)
-            table.add_row(Text(f"and {len(rest)} more, {seeds} of them seeds", "dim"))
-        return table
+        rest = snapshots[shown:]
+        return Group(table, rest_line([one.doing for one in rest], console=self.console)) if rest else table
 
 
 def make_progress_view(console: Console) -> ProgressView:
@@ -189,53 +190,11 @@ def open_view(*, as_json: bool, live: bool = True) -> Iterator[DetachedView]:
     view.close()
 
 
-def node_table(
-    console: Console, title: str, headers: Sequence[str], rows: Sequence[Sequence[RenderableType]], *, below: int = 0
-) -> tuple[Table, int]:
-    """Return a table of nodes that fits into a terminal, and its number of rows.
-
-    Columns that do not fit into the terminal's width are left out, the least important first. The table has room above
-    ``below`` other lines. Where not all rows fit, one line is left for the caller to count the others in.
-    """
-    table = Table(
-        title=Text(title, "bold"), title_justify="left", box=None, pad_edge=False, padding=(0, COLUMN_GAP, 0, 0)
-    )
-    kept = _fitting_columns(console, headers, rows)
-    for index in kept:
-        header = headers[index]
-        table.add_column(header, justify="right" if header == "pieces" else "left", no_wrap=True)
-    # Leaves lines for the title, the headers and the cursor.
-    room = max(4, console.height - 4 - below)
-    shown = len(rows) if len(rows) <= room else room - 1
-    for row in rows[:shown]:
-        table.add_row(*(row[index] for index in kept if index < len(row)))
-    return table, shown
-
-
-def _fitting_columns(console: Console, headers: Sequence[str], rows: Sequence[Sequence[RenderableType]]) -> list[int]:
-    """Return the indices of the columns that fit into a terminal beside each other."""
-    widths = [text_width(header) for header in headers]
-    for row in rows:
-        for index, cell in enumerate(row):
-            shown = BAR_WIDTH if isinstance(cell, ProgressBar) else text_width(str(cell))
-            widths[index] = max(widths[index], shown)
-    kept = list(range(len(headers)))
-    for header in EXPENDABLE:
-        if sum(widths[index] + COLUMN_GAP for index in kept) - COLUMN_GAP > console.width and header in headers:
-            kept.remove(headers.index(header))
-    return kept
-
-
-def progress_bar(have: int, pieces: int) -> ProgressBar:
-    """Return a bar for the pieces that a node has."""
-    return ProgressBar(total=pieces, completed=have, width=BAR_WIDTH)
-
-
-def _table_row(node: NodePlan, snapshot: NodeSnapshot) -> tuple[RenderableType, ...]:
+def _table_row(node: NodePlan, snapshot: NodeSnapshot, maps: PieceMaps) -> tuple[Cell, ...]:
     text, style = _node_status_text(node, snapshot)
     if node.role is not Role.GET or not snapshot.pieces:
         return (Text(node.name), Text(text, style))
-    bar = progress_bar(snapshot.have, snapshot.pieces)
+    bar = PieceBar(maps, node.name, snapshot.have, snapshot.pieces)
     source = snapshot.source if snapshot.doing == "get" else ""
     return (Text(node.name), Text(text, style), f"{snapshot.have}/{snapshot.pieces}", bar, Text(source, "dim"))
 

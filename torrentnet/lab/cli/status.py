@@ -14,12 +14,14 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
+from torrentnet.lab.cli.node_table import PieceBar, node_table, rest_line
 from torrentnet.lab.cli.output import printable
-from torrentnet.lab.cli.progress import REFRESH_PER_SECOND, node_table, progress_bar
+from torrentnet.lab.cli.progress import REFRESH_PER_SECOND
 from torrentnet.lab.engines.steady import STEADY
 from torrentnet.lab.engines.types import ALIVE, NodeStatus, StateChange
 from torrentnet.lab.home import read_faults
 from torrentnet.lab.network import persisted_rules
+from torrentnet.lab.run.facts.piece_map import PieceMaps
 from torrentnet.lab.run.lab_state import LabState
 from torrentnet.runtime.text import wrap_line
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from torrentnet.lab.engines.types import LogLine, NodeState
     from torrentnet.lab.home import ActiveFault, RunningLab
     from torrentnet.lab.run.lab_state import NodeSnapshot
+    from torrentnet.runtime.events import Event
 
 TRACKER: Final = "tracker"
 """The name of every lab's tracker."""
@@ -90,6 +93,8 @@ class LabMonitor:
         self._rules: dict[str, str] = {}
         self._checked: dict[str, tuple[int, NodeState]] = {}
         """The starts and states for which :meth:`restore_rules` has checked each node."""
+        self.maps = PieceMaps()
+        """Which pieces each node has."""
         self._lab_state = LabState(self._nodes, None if on_line is None else lambda read: on_line(read.line))
 
     def __enter__(self) -> LabMonitor:
@@ -97,11 +102,16 @@ class LabMonitor:
             states = list(pool.map(self._engine.state, self._nodes))
         for node, state in zip(self._nodes, states, strict=True):
             self._lab_state.add_state(StateChange(node, STEADY.now(), state))
+        self._lab_state.subscribe(self._add_news)
         self._engine.watch(self._lab_state.add_line, self._lab_state.add_state, self._lab_state.lose)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._engine.unwatch()
+
+    def _add_news(self, news: Event | StateChange) -> None:
+        if not isinstance(news, StateChange):
+            self.maps.add(news)
 
     def settle(self) -> None:
         """Wait until what the nodes have printed so far has been read."""
@@ -234,13 +244,13 @@ def _render(monitor: LabMonitor, console: Console) -> RenderableType:
             row.address,
             Text(printable(row.life), STYLES.get(row.life.split()[0], "")),
             row.progress,
-            progress_bar(row.have, row.pieces) if row.pieces else "",
+            PieceBar(monitor.maps, row.node, row.have, row.pieces) if row.pieces else "",
             Text(row.source, "dim"),
         )
         for row in rows
     ]
     headers = ("node", "address", "state", "pieces", "", "from")
-    table, shown = node_table(console, monitor.running.scenario, headers, cells, below=len(faults))
-    if shown < len(rows):
-        table.add_row(Text(f"and {len(rows) - shown} more", "dim"))
-    return Group(table, *(Text("\n".join(wrap_line(printable(line), console.width)), "yellow") for line in faults))
+    lines = [part for line in faults for part in wrap_line(printable(line), console.width)]
+    table, shown = node_table(console, monitor.running.scenario, headers, cells, below=len(lines))
+    rest = [rest_line([row.doing for row in rows[shown:]], console=console)] if shown < len(rows) else []
+    return Group(table, *rest, *(Text(line, "yellow") for line in lines))
