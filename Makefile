@@ -11,7 +11,7 @@ export PIP_USER := 0
 unexport PIP_TARGET PIP_PREFIX PIP_ROOT PYTHONHOME
 
 # What the user gives goes by the environment, as it is: neither make nor a shell reads it as code.
-VALUES := scenario set program tracker peers trust path engine node args grid repeat quick only runs write again python minutes seed hours jobs format out at against open for full capture
+VALUES := scenario set program tracker peers trust path engine node args grid repeat quick only runs write again python minutes seed hours jobs format out at against open for full capture small_blocks
 $(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
 export $(VALUES)
 CALL = $(BIN)/python -I -S scripts/call.py
@@ -40,10 +40,10 @@ help: ## list what there is
 
 # Docker where it answers, else processes of this machine; engine=docker and engine=local force one.
 up: $(VENV)/.lab ## bring a scenario up, judge it, leave it up: make up scenario=three_seeders
-	@$(CALL) $(LAB) up +scenario! +set +program +tracker +peers +trust +engine +capture +full +args
+	@$(CALL) $(LAB) up +scenario! +set +program +tracker +peers +trust +engine +capture +full +small_blocks +args
 
 run: $(VENV)/.lab ## bring a scenario up, judge it, take it down: make run scenario=keepalive
-	@$(CALL) $(LAB) run +scenario! +set +program +tracker +peers +trust +engine +capture +full +args
+	@$(CALL) $(LAB) run +scenario! +set +program +tracker +peers +trust +engine +capture +full +small_blocks +args
 
 sweep: $(VENV)/.lab ## run it over a grid: make sweep scenario=textbook grid="leechers=1,5,10 strategy=single,swarm" repeat=3
 	@$(CALL) $(LAB) sweep +scenario! +grid +repeat +set +program +tracker +peers +trust +engine +args

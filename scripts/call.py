@@ -17,7 +17,7 @@ GOALS: Final = "GOALS"
 """Words behind a target on make's command line: ``make up three_seeders``."""
 POSITIONAL: Final = ("scenario", "node", "files", "path")
 REPEATED: Final = ("set", "grid", "program")
-FLAGS: Final = ("quick", "write", "again", "trust", "open", "capture", "full")
+FLAGS: Final = ("quick", "write", "again", "trust", "open", "capture", "full", "small_blocks")
 OTHERS: Final = (
     "args",
     "tracker",
@@ -86,7 +86,7 @@ def _words_of(name: str, values: dict[str, str], goals: list[str]) -> list[str]:
     if name in REPEATED:
         return [word for one in split(name, values) for word in (f"--{name}", one)]
     if name in FLAGS:
-        return [f"--{name}"] if value else []
+        return [f"--{name.replace('_', '-')}"] if value else []
     if name == "args":
         return split(name, values)
     return [f"--{name}", value] if value else []

@@ -58,6 +58,22 @@ def test_a_run_is_captured_from_its_first_packet_on_with_what_a_cut_stopped(tmp_
     assert not engine.left_over(tmp_path)
 
 
+@on(LOCAL)
+@pytest.mark.skipif(TSHARK is None, reason="tshark is not installed (Debian package: tshark)")
+def test_wiresharks_own_dissector_reads_the_whole_transfer(tmp_path: Path, engine: Kind) -> None:
+    answer = torrentnet(tmp_path, "run", str(SCENARIOS / "quick.yaml"), "--capture", "--full", "--small-blocks")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    (path,) = tmp_path.glob("runs/quick/2*/capture.pcapng")
+    assert TSHARK is not None
+    query = [TSHARK, "-r", str(path), "-T", "fields", "-E", "separator=|", "-e", "bittorrent.msg.type"]
+    query += ["-e", "bittorrent.continuous_data", "-e", "bittorrent.piece.data", "-Y", "bittorrent"]
+    done = subprocess.run(query, capture_output=True, text=True, check=True)
+    rows = [line.split("|") for line in done.stdout.splitlines()]
+    assert sum(types.split(",").count("7") for types, _, _ in rows) == 4
+    assert not any(continued for _, continued, _ in rows)
+    assert not engine.left_over(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory, engine: Kind) -> Iterator[Path]:
     """The home of a lab that is up."""

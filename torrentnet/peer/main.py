@@ -151,6 +151,11 @@ def _parser() -> argparse.ArgumentParser:
         " private file to no peer that has only its name or a magnet link",
     )
     add(
+        "--small-blocks",
+        action="store_true",
+        help="send blocks of at most 16 KiB to our own peers too, as to all others: Wireshark reads no larger ones",
+    )
+    add(
         "--corrupt-uploads",
         action="store_true",
         help="send every piece with one byte changed: a bad seed, to test other peers with",
@@ -202,6 +207,7 @@ def _run(options: argparse.Namespace, system: System) -> int:
         info=info,
         private=not options.public,
         strategy=options.strategy,
+        small_blocks=options.small_blocks,
         corrupt=options.corrupt_uploads,
     )
 

@@ -32,6 +32,7 @@ from torrentnet.runtime.system import MACHINE, System
 from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.errors import LocalError
 from torrentnet.wire.peer.handshake import make_peer_id
+from torrentnet.wire.peer.messages import BLOCK, MAX_BLOCK
 
 if TYPE_CHECKING:
     import random
@@ -100,7 +101,10 @@ class Peer:
             self._upload_ended,
             self._file_damaged,
             LocalIdentity(
-                settings.name, self.endpoint.port, uses_credits=not settings.share and settings.strategy == "swarm"
+                settings.name,
+                self.endpoint.port,
+                uses_credits=not settings.share and settings.strategy == "swarm",
+                max_block=BLOCK if settings.small_blocks else MAX_BLOCK,
             ),
             rng,
             now,

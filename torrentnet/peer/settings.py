@@ -37,5 +37,7 @@ class PeerSettings:
     """With share: whether the info dictionary is marked private (BEP 27)."""
     strategy: str = "single"
     """With get: ``single`` or ``swarm``."""
+    small_blocks: bool = False
+    """Whether the peer sends no block of more than 16 KiB."""
     corrupt: bool = False
     """With share: whether one byte of every sent piece is changed, to test other peers."""

@@ -118,6 +118,10 @@ CaptureRun = Annotated[
 FullFrames = Annotated[
     bool, typer.Option("--full", help="Keep whole packets, not only the first 256 bytes of each; with a capture.")
 ]
+SmallBlocks = Annotated[
+    bool,
+    typer.Option("--small-blocks", help="Let our peers send blocks of at most 16 KiB, which Wireshark can read."),
+]
 
 # Of the grader: the scenario judges no words of our own programs.
 ForAny = Annotated[bool, typer.Option("--for-any", hidden=True)]
@@ -180,6 +184,7 @@ def up(
     no_report: NoReport = False,
     capture: CaptureRun = False,
     full: FullFrames = False,
+    small_blocks: SmallBlocks = False,
     json: Json = False,
 ) -> int:
     """Bring a scenario up, run and judge it, and leave it up."""
@@ -190,6 +195,7 @@ def up(
         Mode.UP,
         engine_name=engine,
         capture=_capture_options(wanted=capture, full=full),
+        small_blocks=small_blocks,
         runs=runs,
         as_json=json,
         settings=settings or [],
@@ -213,6 +219,7 @@ def run(
     no_report: NoReport = False,
     capture: CaptureRun = False,
     full: FullFrames = False,
+    small_blocks: SmallBlocks = False,
     json: Json = False,
 ) -> int:
     """Bring a scenario up, run and judge it, and remove it."""
@@ -223,6 +230,7 @@ def run(
         Mode.RUN,
         engine_name=engine,
         capture=_capture_options(wanted=capture, full=full),
+        small_blocks=small_blocks,
         runs=runs,
         as_json=json,
         settings=settings or [],

@@ -48,13 +48,15 @@ def play(
     trust: bool = False,
     report: bool = True,
     capture: int | None = None,
+    small_blocks: bool = False,
 ) -> int:
     """Bring up a scenario's lab, run it and judge it.
 
     Afterwards the lab is removed (``run``) or left up (``up``). ``capture`` is how many bytes of each packet are
-    captured; None for no capture.
+    captured; None for no capture. ``small_blocks`` makes our peers send blocks that Wireshark can read.
     """
     plan = find_plan(scenario, scenarios_folder(), parse_settings(settings), programs)
+    plan = plan.with_small_blocks() if small_blocks else plan
     home = lab_home()
     with open_view(as_json=as_json) as view:
         interrupts = InterruptHandler(view.print_line)

@@ -74,6 +74,8 @@ class LocalIdentity:
     """The TCP port that the peer listens on; 0 if it is not announced."""
     uses_credits: bool = False
     """Whether the peer requests a piece only after a credit, where the remote peer grants credits."""
+    max_block: int = MAX_BLOCK
+    """Bytes of the largest block that the remote peer may request."""
 
 
 class SelfConnectionError(PeerProtocolError):
@@ -207,7 +209,7 @@ class PeerProtocol:
             metadata_size,
             CLIENT_NAME,
             MAX_REQUESTS,
-            MAX_BLOCK,
+            identity.max_block,
             OFFER_ID if identity.uses_credits else 0,
             True,
             identity.name,

@@ -249,6 +249,19 @@ def test_larger_blocks_need_both_peers_consent() -> None:
     assert protocol.max_block_size() == 16_384
 
 
+@pytest.mark.parametrize("block", [16_384, 262_144])
+def test_the_local_limit_of_blocks_is_announced(block: int) -> None:
+    protocol = PeerProtocol(HASH, SEED_ID, initiator=True, identity=LocalIdentity(max_block=block))
+    remote = opened()
+    list(pour(protocol, pack_handshake(Handshake(HASH, LEECH_ID))))
+    protocol.output.clear()
+    protocol.send_extension_handshake(0)
+    for part in protocol.output:
+        assert isinstance(part, bytes)
+        list(pour(remote, part))
+    assert remote.max_block_size() == block
+
+
 # -- Credits ---------------------------------------------------------------------------------------
 
 

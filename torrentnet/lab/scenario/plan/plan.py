@@ -5,7 +5,7 @@ Tested by tests/unit/lab/scenario/resolve/test_programs.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -117,6 +117,18 @@ class Plan:
     """Whether a run has a verdict: the scenario has expectations, or says ``expect: none``."""
     left_out: tuple[str, ...] = ()
     """Expectations of the words of our own programs, in whose place the user has put others: they are not judged."""
+
+    def with_small_blocks(self) -> Plan:
+        """Return the plan with peers of ours that send blocks of at most 16 KiB."""
+        return replace(
+            self,
+            nodes=tuple(
+                replace(node, arguments=(*node.arguments, "--small-blocks"))
+                if node.program is NodeProgram.OURS and node.role in {Role.SHARE, Role.GET}
+                else node
+                for node in self.nodes
+            ),
+        )
 
     @property
     def foreign_programs(self) -> tuple[NodeProgram, ...]:
