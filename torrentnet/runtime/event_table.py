@@ -480,7 +480,7 @@ _SPECS: Final = (
         "node",
         "A node's process has changed its state.",
         (LAB,),
-        (),
+        (RECORD,),
         (
             EventField("of", "node name", "the node"),
             EventField("state", "text", "the state: `running`, `paused`, `exited (0)` ..."),
@@ -491,7 +491,7 @@ _SPECS: Final = (
         "The lab begins to do something: an item of the scenario's timeline, or a verb of the Python interface. It is "
         "the cause of what follows.",
         (LAB,),
-        (),
+        (RECORD,),
         (
             *_DONE,
             EventField("planned", "s", "planned time after t = 0; missing for a verb", optional=True),
@@ -503,7 +503,7 @@ _SPECS: Final = (
         "applied",
         "What the lab has begun was applied, has ended, or could not be applied.",
         (LAB,),
-        (),
+        (RECORD,),
         (
             *_DONE,
             EventField("name", "text", "the event's name in the scenario", optional=True),
