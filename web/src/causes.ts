@@ -206,7 +206,7 @@ function faultCauses(store: RunStore, id: number): Cause[] {
   if (!fault) return [];
   const causes: Cause[] = [{ t: fault.began, kind: "fault", text: `the lab: ${faultText(fault, store.data)}` }];
   if (fault.ended !== null && fault.ended > fault.began + 1 && fault.pairs.length > 0) {
-    causes.push({ t: fault.ended, kind: "fault", text: `the lab: over again: ${faultText(fault, store.data)}` });
+    causes.push({ t: fault.ended, kind: "fault", text: `the lab ended: ${faultText(fault, store.data)}` });
   }
   const rule = store.data.rules.find(([owner]) => owner === id);
   if (rule) causes.push({ t: fault.applied ?? fault.began, kind: "rule", text: rule[2] });

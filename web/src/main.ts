@@ -9,6 +9,7 @@ import { Lanes } from "./view/lanes";
 import { Logs, Rules } from "./view/logs";
 import { Matrix } from "./view/matrix";
 import { Page } from "./view/page";
+import { Predictor } from "./view/predict";
 import { Swarm } from "./view/swarm";
 import { Throughput } from "./view/throughput";
 import { WhyPanel } from "./view/why_panel";
@@ -36,6 +37,7 @@ export async function start(options: StartOptions): Promise<Page | null> {
     page.addRow(new Throughput(page));
     page.addRow(new Matrix(page), new Family(page));
     page.addRow(new Logs(page), new Rules(page));
+    new Predictor(page);
     page.redraw();
     return page;
   } catch (problem) {

@@ -54,6 +54,7 @@ export function rates(
   from: number,
   to: number,
   bins: number,
+  partners: ReadonlySet<number> | null = null,
 ): Series {
   const step = Math.max((to - from) / bins, 1);
   const window = Math.max(1, Math.round(1000 / step));
@@ -69,7 +70,8 @@ export function rates(
   const { t, node, source, piece, length } = store.arrivals;
   for (let i = store.arrivals.after(from - 1001); i < length && t[i] <= to; i++) {
     const mine = direction === "down" ? node[i] : source[i];
-    if (!nodes.has(mine) || observed.has(source[i] * n + node[i])) continue;
+    if (!nodes.has(mine) || (partners && !partners.has(direction === "down" ? source[i] : node[i]))) continue;
+    if (observed.has(source[i] * n + node[i])) continue;
     add(t[i], store.pieceBytes(store.data.nodes[node[i]]?.file ?? -1, piece[i]));
   }
   const last = new Map<number, readonly [number, number]>();
@@ -78,6 +80,7 @@ export function rates(
     const before = last.get(pair) ?? [time, 0];
     last.set(pair, [time, bytes]);
     if (!nodes.has(direction === "down" ? receiver : sender)) continue;
+    if (partners && !partners.has(direction === "down" ? sender : receiver)) continue;
     add(time, bytes - before[1]);
   }
   const values = new Float64Array(bins);

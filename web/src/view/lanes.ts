@@ -50,7 +50,7 @@ export class Lanes implements Panel {
       { role: "application", tabindex: "0", "aria-roledescription": "timeline" },
     );
     const why = button("Why?", "What the node was waiting for at the playhead (W)", () => this.#why());
-    const { section, body } = panel("lanes", "Nodes over time", legend());
+    const { section, body } = panel("lanes", "Nodes over time", legend(app.against !== null));
     body.append(this.#surface.canvas, element("div", { class: "tn-row" }, this.#readout, why));
     this.section = section;
     const canvas = this.#surface.canvas;
@@ -106,6 +106,7 @@ export class Lanes implements Panel {
     pen.clip();
     this.#drawPieces(pen, frame);
     this.#drawPhases(pen, frame);
+    this.#drawAgainst(pen, frame);
     this.#drawFaults(pen, frame, bottom);
     this.#drawMarks(pen, frame);
     this.#drawDeadlines(pen, frame, bottom);
@@ -156,7 +157,7 @@ export class Lanes implements Panel {
       pen.globalAlpha = 1;
       pen.strokeStyle = color;
       pen.lineWidth = 1;
-      if (high > 4) pen.strokeRect(a + 0.5, y + 0.5, Math.max(b - a - 1, 0), high - 1);
+      if (high > 8) pen.strokeRect(a + 0.5, y + 0.5, Math.max(b - a - 1, 0), high - 1);
     };
     for (const [time, node, phase] of phases) {
       const before = open.get(node);
@@ -207,6 +208,45 @@ export class Lanes implements Panel {
     for (let index = 0; index < count.length; index++) {
       const done = count[index] >= store.piecesOf(index);
       if (count[index] > 0 && !done) block(index, this.#scale.clampX(Math.max(store.data.run.duration, 0)));
+    }
+  }
+
+  /** The other run on the same clock: its share of the file as a line, and when it was done. */
+  #drawAgainst(pen: CanvasRenderingContext2D, frame: Frame): void {
+    const other = this.#app.against?.store;
+    if (other === undefined) return;
+    const inset = this.#lane > 12 ? 4 : 1;
+    const high = this.#lane - 2 * inset;
+    const lanes = new Map(this.#app.nodes().map((node, index) => [node.name, index]));
+    const paths = new Map<number, { lane: number; path: Path2D; count: number; pieces: number; x: number }>();
+    other.data.nodes.forEach((node, index) => {
+      const lane = lanes.get(node.name);
+      if (lane !== undefined)
+        paths.set(index, { lane, path: new Path2D(), count: 0, pieces: other.piecesOf(index), x: -1 });
+    });
+    const { t, node, length } = other.arrivals;
+    for (let i = 0; i < length; i++) {
+      const one = paths.get(node[i]);
+      if (one === undefined || one.pieces === 0) continue;
+      const foot = HEAD + (one.lane + 1) * this.#lane - inset;
+      const x = this.#scale.x(t[i]);
+      if (one.count === 0) one.path.moveTo(x, foot);
+      one.count++;
+      if (x - one.x < 0.7 && one.count < one.pieces) continue;
+      one.x = x;
+      one.path.lineTo(x, foot - Math.min(one.count / one.pieces, 1) * high);
+    }
+    pen.strokeStyle = pen.fillStyle = frame.palette.against;
+    pen.lineWidth = 2;
+    pen.setLineDash([5, 3]);
+    for (const { path } of paths.values()) pen.stroke(path);
+    pen.setLineDash([]);
+    pen.font = "bold 12px system-ui, sans-serif";
+    pen.textAlign = "center";
+    for (const [time, owner, kind] of other.data.marks) {
+      const one = paths.get(owner);
+      if (kind !== "completed" || one === undefined) continue;
+      pen.fillText("✓", this.#scale.x(time), HEAD + one.lane * this.#lane + this.#lane / 2);
     }
   }
 
@@ -379,7 +419,7 @@ export class Lanes implements Panel {
   }
 }
 
-function legend(): HTMLElement {
+function legend(against: boolean): HTMLElement {
   const list = element("ul", { class: "tn-legend", "aria-label": "Phases" });
   for (const [phase, says] of [
     ["waiting", "waiting"],
@@ -389,6 +429,7 @@ function legend(): HTMLElement {
     ["gone", "gone"],
     ["cut", "cut"],
     ["impair", "impaired"],
+    ...(against ? [["against", "other run"]] : []),
   ]) {
     list.append(element("li", {}, element("i", { class: `tn-key tn-key-${phase}`, "aria-hidden": "true" }), says));
   }

@@ -9,6 +9,8 @@ import { FONT, SMALL, Surface } from "./surface";
 
 const MOST_BUTTONS = 120;
 const MOST_CUTS = 400;
+const MOST_LINKS = 300;
+const NARROW = 520;
 const SETTLE_MS = 260;
 
 /** Called with the nodes on both sides of a line that a person drew through the map. */
@@ -60,7 +62,7 @@ export class Swarm implements Panel {
     if (!this.#surface.visible) return;
     const nodes = this.#app.nodes();
     const wide = this.#stage.clientWidth;
-    const pen = this.#surface.begin(Math.min(Math.max(wide * 0.82, 260), 520));
+    const pen = this.#surface.begin(wide < NARROW ? wide * 1.05 : Math.min(wide * 0.8, 520));
     const { palette } = frame;
     if (nodes.length === 0) {
       pen.fillStyle = palette.muted;
@@ -115,7 +117,9 @@ export class Swarm implements Panel {
   }
 
   #at(node: number): Spot {
-    const spot = this.#spots[node] ?? { x: 0, y: 0 };
+    const at = this.#spots[node] ?? { x: 0, y: 0 };
+    // On a narrow page islands lie above each other.
+    const spot = this.#surface.width < NARROW ? { x: at.y, y: at.x } : at;
     const room = 26 + this.#radius;
     return {
       x:
@@ -146,13 +150,15 @@ export class Swarm implements Panel {
 
   #drawLinks(pen: CanvasRenderingContext2D, { palette }: Frame): void {
     const n = this.#app.nodes().length;
-    const most = Math.max(1, ...this.#rates.values());
+    let rates = [...this.#rates];
+    if (rates.length > MOST_LINKS) rates = rates.sort((a, b) => b[1] - a[1]).slice(0, MOST_LINKS);
+    const most = rates.reduce((high, [, amount]) => Math.max(high, amount), 1);
     pen.fillStyle = palette.get;
-    for (const [pair, amount] of this.#rates) {
+    for (const [pair, amount] of rates) {
       if (amount <= 0) continue;
       const [from, to] = [Math.floor(pair / n), pair % n];
       const wide = Math.max(1.2, Math.sqrt(amount / most) * Math.min(this.#radius * 1.1, 14));
-      pen.globalAlpha = n > 40 ? 0.35 : 0.55;
+      pen.globalAlpha = rates.length > 150 ? 0.18 : rates.length > 60 ? 0.35 : 0.55;
       taper(pen, this.#at(from), this.#at(to), wide, this.#radius);
     }
     pen.globalAlpha = 1;
@@ -216,7 +222,8 @@ export class Swarm implements Panel {
       pen.arc(x, y, radius + 4, 0, 2 * Math.PI);
       pen.stroke();
     }
-    if (this.#app.nodes().length <= 36 || view.selected.has(about.name)) this.#drawName(pen, palette, node, x, y);
+    if (this.#app.nodes().length <= (this.#surface.width < NARROW ? 14 : 36) || view.selected.has(about.name))
+      this.#drawName(pen, palette, node, x, y);
   }
 
   #drawName(pen: CanvasRenderingContext2D, palette: Palette, node: number, x: number, y: number): void {

@@ -105,6 +105,20 @@ export class Throughput implements Panel {
         lines.push({ label: nameOf(this.#app, node), series, color: colors[index], dash: dashes[index], cap });
       });
     }
+    if (chosen.length === 2) {
+      // Two nodes: their link too.
+      const [one, other] = this.#direction === "down" ? [chosen[1], chosen[0]] : [chosen[0], chosen[1]];
+      [
+        [one, other],
+        [other, one],
+      ].forEach(([from, to], index) => {
+        const mine = new Set([this.#direction === "down" ? to : from]);
+        const partner = new Set([this.#direction === "down" ? from : to]);
+        const series = rates(this.#app.store, mine, this.#direction, frame.from, frame.to, bins, partner);
+        const label = `${nameOf(this.#app, from)} → ${nameOf(this.#app, to)}`;
+        lines.push({ label, series, color: colors[2 + index], dash: dashes[2 + index], cap: null });
+      });
+    }
     if (this.#app.against) {
       const other = this.#app.against.store;
       const names = new Set(chosen.map((node) => nodes[node].name));
@@ -219,7 +233,7 @@ export class Throughput implements Panel {
     const all = this.#lines.map((line) => `${line.label} ${bitRate(this.#at(line, t))}`).join("; ");
     const more =
       this.#app.view.selected.size > MOST_LINES ? ` (the first ${MOST_LINES} of ${this.#app.view.selected.size})` : "";
-    return `${this.#direction === "down" ? "Received" : "Sent"}, mean of the second before ${seconds(t)}: ${all}${more}. Select nodes to see each.`;
+    return `${this.#direction === "down" ? "Received" : "Sent"}, mean of the second before ${seconds(t)}: ${all}${more}. Select nodes to see each, two to see their link.`;
   }
 
   #hover(event: PointerEvent): void {
