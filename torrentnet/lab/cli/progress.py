@@ -109,7 +109,7 @@ class ProgressView(LabView):
             parts = []
             for node in plan.nodes:
                 snapshot = lab_state.snapshot(node.name)
-                if snapshot.pieces and snapshot.doing == "get":
+                if snapshot.pieces and snapshot.doing == "get" and snapshot.state.status is NodeStatus.RUNNING:
                     parts.append(f"{node.name} {100 * snapshot.have // snapshot.pieces} %")
         text = ", ".join(parts[:MAX_PROGRESS_NODES])
         if len(parts) > MAX_PROGRESS_NODES:
@@ -237,8 +237,7 @@ def _event_line(event: Event, plan: Plan) -> str:
             return f"{node} shares {get('file', '')}"
         case "completed", False:
             # Adapters of other programs do not know the sources.
-            sources = f", from {get('sources')}" if get("sources") else ""
-            return f"{node} completed {get('file', '')}{sources}"
+            return f"{node} completed {get('file', '')}{_sources(get('sources', ''))}"
         case "source_lost", False:
             return f"{node} lost {peer} ({get('reason', '?')}) with {get('have', '?')} pieces"
         case "bad_piece", False:
@@ -251,3 +250,14 @@ def _event_line(event: Event, plan: Plan) -> str:
             return f"{node} gets replies from the tracker again"
         case _:
             return ""
+
+
+def _sources(text: str) -> str:
+    """Return ``seeder-1:4,seeder-2:8`` in words."""
+    found = [source.rpartition(":") for source in text.split(",") if source]
+    if not all(name and count.isdecimal() for name, _, count in found):
+        return f", from {text}" if text else ""
+    parts = [f"{count} from {name}" for name, _, count in found]
+    if parts:
+        parts[0] = parts[0].replace(" from", f" piece{'s' * (found[0][2] != '1')} from", 1)
+    return f": {', '.join(parts)}" if parts else ""

@@ -23,7 +23,9 @@ JITTER: Final = 0.1
 MIN_CONNECTION_ID_AGE: Final = 1.0
 """Seconds to keep a connection id before a new one is requested; less if the keep-alive interval is shorter."""
 SILENT_AFTER_TRIES: Final = 3
-"""Consecutive unanswered tries after which the tracker counts as silent."""
+"""Consecutive unanswered tries after which the tracker counts as silent, ..."""
+SILENCE_GRACE: Final = 0.2
+"""... unless it answers the next try within this time: a tracker that is back is not called silent first."""
 
 
 class RequestKind(Enum):
@@ -81,12 +83,9 @@ class PendingRequests:
     _connection_id: int | None = None
     _connected_at: float = 0.0
     _connect: _Pending | None = None
-    _unanswered_tries: int = 0
-
-    @property
-    def tracker_silent(self) -> bool:
-        """Whether the tracker has ignored several tries in a row."""
-        return self._unanswered_tries >= SILENT_AFTER_TRIES
+    tracker_silent: bool = False
+    """Whether the tracker has ignored several tries in a row; changes when datagrams are sent and received."""
+    _silent_at: float | None = None
 
     def is_pending(self, kind: RequestKind) -> bool:
         """Return whether a request of this kind is pending."""
@@ -112,14 +111,14 @@ class PendingRequests:
         """Return when to call :meth:`datagrams_to_send` next; None if nothing is pending."""
         if not self._pending:
             return None
-        if self._connect:
-            return self._connect.due
-        return min(pending.due for pending in self._pending.values())
+        due = self._connect.due if self._connect else min(pending.due for pending in self._pending.values())
+        return due if self._silent_at is None or self.tracker_silent else min(due, self._silent_at)
 
     def datagrams_to_send(self, now: float) -> list[bytes]:
         """Return the datagrams to send now: first tries and retries."""
         if not self._pending:
             return []
+        self.tracker_silent = self.tracker_silent or (self._silent_at is not None and now >= self._silent_at)
         if self._connection_id is not None and now - self._connected_at >= CLIENT_LIFETIME:
             self._connection_id = None
         if self._connection_id is None:
@@ -177,7 +176,7 @@ class PendingRequests:
 
     def _note_reply(self) -> None:
         """Note that the tracker replies; earlier tries say nothing any more."""
-        self._unanswered_tries = 0
+        self.tracker_silent, self._silent_at = False, None
         for pending in self._pending.values():
             pending.unheard_tries = 0
 
@@ -192,8 +191,9 @@ class PendingRequests:
             pending.tries = min(pending.tries + 1, 8)
             pending.unheard_tries += 1
             # A tracker without the extension ignores possession reports; only the announces show whether it answers.
-            if pending.kind is not RequestKind.POSSESSION:
-                self._unanswered_tries = max(self._unanswered_tries, pending.unheard_tries - 1)
+            silent = pending.kind is not RequestKind.POSSESSION and pending.unheard_tries > SILENT_AFTER_TRIES
+            if silent and self._silent_at is None:
+                self._silent_at = now + SILENCE_GRACE
             sent.append(pending.build(connection_id, pending.transaction_id))
         return sent
 
