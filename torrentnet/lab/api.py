@@ -224,6 +224,7 @@ class Lab(LabLifecycle):
             directory=self.directory,
             project=self.project,
             began=self._began,
+            zero=self._zero,
             seconds={**self.seconds, "total": STEADY.now() - self._began_steady},
             expectations=results,
             timeline=timeline,

@@ -64,6 +64,8 @@ class RunningLab:
     """See :attr:`Engine.identity`."""
     home: str = ""
     """Where it was brought up."""
+    zero: str = ""
+    """t = 0 in UTC; empty before that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,7 @@ def _read_lab(path: Path) -> RunningLab | None:
     Raises LabError where the file cannot be read.
     """
     try:
-        fields = {"owner": "", "engine_id": "", "home": "", **json.loads(path.read_text(encoding="utf-8"))}
+        fields = {"owner": "", "engine_id": "", "home": "", "zero": "", **json.loads(path.read_text(encoding="utf-8"))}
         return _checked(RunningLab(**{name: str(fields[name]) for name in RunningLab.__dataclass_fields__}))
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -8,11 +8,14 @@ Tested by tests/unit/lab/cli/test_status.py and tests/unit/lab/cli/test_app.py.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
 from contextlib import closing
 from dataclasses import asdict
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
 
 OWN_TERMINAL: Final = "attach"
 """Our observer's command that connects a person with its program."""
+EVENT_TIME: Final = re.compile(r"(?:^|(?<=[ |]))(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)(?= [a-z_])")
+"""The time of an event, at the beginning of a node's line."""
 LINE_LIMIT: Final = 64 * 1024
 """Bytes of a line that are printed at once."""
 
@@ -51,7 +56,7 @@ def attach(node: str, words: Sequence[str], *, as_json: bool) -> int:
     """Connect the terminal to a node's command line; with words, run that one command."""
     if as_json and not words:
         raise UsageError("a prompt cannot be JSON", hint="add a command: `torrentnet attach --json NODE status`")
-    _, engine = adopt_running_lab()
+    running, engine = adopt_running_lab()
     with closing(engine):
         require_node(engine, node)
         _require_running(engine, node)
@@ -62,6 +67,9 @@ def attach(node: str, words: Sequence[str], *, as_json: bool) -> int:
         terminal = sys.stdin.isatty() and sys.stdout.isatty()
         if terminal and not words and engine.runs_foreign(node):
             words = [OWN_TERMINAL]  # the program's, in which it prints and reads
+        if running.zero and any(word.endswith("logs") for word in words) and "--json" not in words:
+            # Beside the lists of times in UTC; not a part of them.
+            print(f"t = 0 was at {running.zero}", file=sys.stderr)
         argv = engine.attach_command(node, ["console", *words], terminal=terminal)
         environment = engine.command_environment()
     return _replace_process(argv, environment)
@@ -79,7 +87,7 @@ def logs(nodes: Sequence[str], *, follow: bool, as_json: bool) -> int:
             return _print_logs_json(running, engine, nodes or sorted(engine.locations, key=natural_key))
         argv = engine.logs_command(nodes, follow=follow)
         environment = engine.command_environment()
-    return _print_escaped(argv, environment)
+    return _print_escaped(argv, environment, running.zero)
 
 
 def status(*, watch: bool, as_json: bool) -> int:
@@ -98,6 +106,8 @@ def status(*, watch: bool, as_json: bool) -> int:
         print_json({**asdict(running), "nodes": nodes, "faults": [_fault_row(fault) for fault in faults]})
         return EXIT_OK
     print_text(f"{running.scenario} is up as {running.project}, record: {running.record}")
+    if running.zero:
+        print_text(f"t = 0 was at {running.zero}")
     print_table(
         ("node", "address", "state", "pieces", "from"),
         [(row.node, row.address, row.life, row.progress, row.source) for row in rows],
@@ -182,17 +192,18 @@ def _watch_status(monitor: LabMonitor) -> int:
     return EXIT_OK
 
 
-def _print_escaped(argv: Sequence[str], environment: Mapping[str, str]) -> int:
+def _print_escaped(argv: Sequence[str], environment: Mapping[str, str], zero: str) -> int:
     """Print what a command prints, and return its exit status.
 
-    Nodes may print anything, so what would control the terminal is escaped. Ends when nobody reads any more.
+    Beside the time of each event stands its time after ``zero``, t = 0 in UTC. Nodes may print anything, so what would
+    control the terminal is escaped. Ends when nobody reads any more.
     """
     with subprocess.Popen(argv, stdout=subprocess.PIPE, env=dict(environment)) as child:
         assert child.stdout is not None
         try:
             while line := child.stdout.readline(LINE_LIMIT):
                 text = line.decode("utf-8", "replace").rstrip("\r\n")
-                sys.stdout.write(escape_controls(text) + "\n")
+                sys.stdout.write(escape_controls(EVENT_TIME.sub(partial(_with_t, zero), text, 1)) + "\n")
                 sys.stdout.flush()
                 if reader_has_gone(sys.stdout):
                     child.terminate()
@@ -201,6 +212,15 @@ def _print_escaped(argv: Sequence[str], environment: Mapping[str, str]) -> int:
             child.terminate()
             raise
     return child.returncode
+
+
+def _with_t(zero: str, found: re.Match[str]) -> str:
+    """Return an event's time in UTC, with its seconds after t = 0 beside it."""
+    try:
+        t = (datetime.fromisoformat(found[1]) - datetime.fromisoformat(zero)).total_seconds()
+    except (ValueError, TypeError):
+        return found[0]
+    return f"{found[0]} {t:8.3f} s "
 
 
 def _replace_process(argv: Sequence[str], environment: Mapping[str, str]) -> int:

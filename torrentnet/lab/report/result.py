@@ -63,6 +63,7 @@ def result_document(outcome: Outcome) -> dict[str, object]:
         "error": outcome.error or None,
         "notes": list(outcome.notes),
         "began": format_timestamp(outcome.began),
+        "zero": outcome.zero or None,
         "seconds": {name: round(value, 3) for name, value in outcome.seconds.items()},
         "seed": plan.seed,
         "parameters": dict(plan.parameters),

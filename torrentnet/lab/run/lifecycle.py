@@ -52,6 +52,7 @@ from torrentnet.lab.run.view import DetachedView, LabView
 from torrentnet.lab.scenario.plan.expectations import LogCheckPlan
 from torrentnet.lab.scenario.plan.plan_document import FILE as PLAN_FILE
 from torrentnet.lab.scenario.plan.plan_document import plan_document
+from torrentnet.runtime.events import format_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -215,7 +216,9 @@ class LabLifecycle(NetworkVerbs):
             self.faults.warm_up()
             self.clock = LabClock()
             self._recorder.set_epoch(self.clock.epoch)
-            self._recorder.write_lab_event("zero")
+            self._recorder.write_lab_event("zero", self.clock.epoch)
+            write_current_lab(self.home, self._as_running())
+            report(f"{0:7.1f} s  t = 0 is {self._zero}")
             self._view.set_clock(self.clock)
 
     def _create_nodes(self, gate: str) -> None:
@@ -367,4 +370,10 @@ class LabLifecycle(NetworkVerbs):
             owner=str(Owner.myself()),
             engine_id=self.engine.identity,
             home=str(self.home),
+            zero=self._zero,
         )
+
+    @property
+    def _zero(self) -> str:
+        """t = 0 in UTC; empty before that."""
+        return "" if self.clock is None else format_timestamp(STEADY.time_of_day(self.clock.epoch))

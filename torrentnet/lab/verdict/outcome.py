@@ -129,6 +129,8 @@ class Outcome:
     """What ended the run before it could be judged."""
     notes: tuple[str, ...] = ()
     """What the reader of the verdict must know: that the lab stood still, or that the time of day was set."""
+    zero: str = ""
+    """t = 0 in UTC; empty where the lab did not get so far."""
     last_lines: dict[str, list[str]] = field(default_factory=dict)
     """Of the nodes that took part in a failure."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -277,7 +278,7 @@ import os, sys
 from torrentnet.lab.cli import live_commands
 from torrentnet.runtime.standard_streams import guarded_streams
 with guarded_streams():
-    status = live_commands._print_escaped(["sh", "-c", "while :; do echo line; done"], os.environ)
+    status = live_commands._print_escaped(["sh", "-c", "while :; do echo line; done"], os.environ, "")
 sys.exit(status)
 """
     done = subprocess.run(
@@ -288,3 +289,17 @@ sys.exit(status)
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (141, "line\n", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("2026-11-23T12:29:11.123Z picked among=3", "2026-11-23T12:29:11.123Z    1.023 s  picked among=3"),
+        ("a-1  | 2026-11-23T12:29:10.000Z left", "a-1  | 2026-11-23T12:29:10.000Z   -0.100 s  left"),
+        ("2026-99-23T12:29:11.123Z picked", "2026-99-23T12:29:11.123Z picked"),
+        ("no event", "no event"),
+    ],
+)
+def test_logs_show_the_seconds_after_zero_beside_utc(line: str, shown: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert live_commands._print_escaped(["printf", "%s", line], os.environ, "2026-11-23T12:29:10.100Z") == 0
+    assert capfd.readouterr().out == shown + "\n"
