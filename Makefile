@@ -136,6 +136,11 @@ fuzz: $(VENV)/.test ## random packets, messages and scenarios: make fuzz [minute
 		|| echo "atheris cannot be installed here: no input is guided by coverage" >&2
 	@$(CALL) $(BIN)/python -m tests.fuzz --minutes 5 +minutes +only +seed
 
+notebook: $(VENV)/.test ## run the notebook of docs/record.md: it reads a run's record with pandas
+	@$(BIN)/python -c 'import pandas' 2>/dev/null || $(INSTALL) --only-binary :all: pandas \
+		|| echo "pandas cannot be installed here: the notebook is not run" >&2
+	@$(CALL) $(PYTEST) tests/unit/test_notebook.py +args
+
 torture: $(VENV)/.test ## the lab while its output, disk, terminal or helpers fail: every cell, and the table; some 20 minutes
 	@$(CALL) $(PYTEST) -p no:cacheprovider --numprocesses 2 tests/torture +args
 
