@@ -1,8 +1,9 @@
 -- Shows in Wireshark what torrentnet's tracker and peers say to each other over UDP: the requests of BEP 15 with the
 -- URL data of BEP 41, and the project's own look-up, possession and outcome. docs/protocol.md describes each byte.
+-- In a capture of `torrentnet capture` it also shows which packets a fault stopped; docs/wireshark.md is a guided tour.
 --
---   wireshark -X lua_script:docs/torrentnet.lua capture.pcap
---   tshark -X lua_script:docs/torrentnet.lua -r capture.pcap -Y torrentnet
+--   wireshark -X lua_script:docs/torrentnet.lua capture.pcapng
+--   tshark -X lua_script:docs/torrentnet.lua -r capture.pcapng -Y torrentnet
 --
 -- Written for Lua 5.2 and later, which is what Wireshark 4.0 and later bring.
 
@@ -495,3 +496,43 @@ function torrentnet.prefs_changed()
     register_ports()
 end
 register_ports()
+
+-- The comments of `torrentnet capture`: what a fault did to a packet, and what its receiver said of it. They become
+-- fields, so that a filter finds them, and the first words of the packet's line.
+
+local lab = Proto("torrentnet_lab", "TorrentNet Lab")
+
+local marks = {
+    stopped_by = ProtoField.string("torrentnet.stopped_by", "Stopped on arrival by"),
+    doubt = ProtoField.string("torrentnet.doubt", "May not have arrived"),
+    said = ProtoField.string("torrentnet.said", "Receiver's event"),
+}
+lab.fields = marks
+
+local comment = Field.new("frame.comment")
+local STOPPED, DOUBTFUL = "^stopped on arrival at %S+ by (.*)$", "^may have been "
+
+function lab.dissector(_, pinfo, tree)
+    local found = { comment() }
+    if #found == 0 then return end
+    local branch = tree:add(lab, "TorrentNet Lab")
+    local front = ""
+    for _, info in ipairs(found) do
+        local text = tostring(info.value)
+        local fault = text:match(STOPPED)
+        if fault then
+            branch:add(marks.stopped_by, fault):set_generated()
+            front = "[stopped by " .. fault .. "] "
+        elseif text:find(DOUBTFUL) then
+            branch:add(marks.doubt, text):set_generated()
+            front = "[may not have arrived] "
+        else
+            branch:add(marks.said, text):set_generated()
+        end
+    end
+    if front ~= "" then
+        pinfo.cols.info:prepend(front)
+    end
+end
+
+register_postdissector(lab)

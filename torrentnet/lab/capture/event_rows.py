@@ -26,15 +26,29 @@ def event_text(node: str, name: str, fields: Mapping[str, Any]) -> str:
     if node == LAB and name == "applied":
         if fields.get("error"):
             return _cut(f"failed: {fields['error']}")
-        return _cut(f"in force now: {fields['text']}") if fields.get("pairs") and "text" in fields else ""
+        return _applied(fields) if "text" in fields else ""
     if node == LAB and name == "begun" and "text" in fields:
         return _cut(str(fields["text"]))
     if node == LAB and name == "node":
         return _cut(f"{fields.get('of', '?')} is {fields.get('state', '?')}")
     if node == LAB and name in _TEXTS:
         return _TEXTS[name]
-    shown = (f" {key}={format_field(str(value))}" for key, value in fields.items() if key not in LEFT_OUT)
+    shown = (f" {key}={format_field(_value(value))}" for key, value in fields.items() if key not in LEFT_OUT)
     return _cut(name + "".join(shown))
+
+
+def _applied(fields: Mapping[str, Any]) -> str:
+    """Return what has come into force, or has ended.
+
+    That it began has been told already.
+    """
+    if fields.get("ends") is not None:
+        return _cut(f"lifted now: {str(fields['text']).removeprefix('end of ')}")
+    return _cut(f"in force now: {fields['text']}") if fields.get("pairs") else ""
+
+
+def _value(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def event_block(time: int, node: str, name: str, text: str, zero: int | None) -> bytes:

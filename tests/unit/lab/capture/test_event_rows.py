@@ -15,11 +15,13 @@ from torrentnet.lab.capture.event_rows import MAX_CHARS, event_block, event_text
     [
         ("lab", "begun", {"text": "kill seeder-1"}, "kill seeder-1"),
         ("lab", "applied", {"text": "partition a | b", "pairs": [["a", "b"]]}, "in force now: partition a | b"),
+        ("lab", "applied", {"text": "end of partition a | b", "ends": 1}, "lifted now: partition a | b"),
         ("lab", "applied", {"text": "kill a"}, ""),
         ("lab", "applied", {"text": "kill a", "error": "kill a changed nothing"}, "failed: kill a changed nothing"),
         ("lab", "node", {"of": "seeder-1", "state": "exited (137)"}, "seeder-1 is exited (137)"),
         ("lab", "zero", {}, "the tracker and the first seeds are up: t = 0"),
         ("leecher-1", "picked", {"peer": "seeder-1", "file": "a b"}, 'picked peer=seeder-1 file="a b"'),
+        ("tracker", "request", {"found": True, "id": 1}, "request found=true id=1"),
         ("leecher-1", "progress", {"have": 3, "arrived": "x" * 900}, "progress have=3"),
         ("lab", "begun", {}, "begun"),
     ],

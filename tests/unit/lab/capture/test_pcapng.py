@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -12,12 +15,12 @@ from tests.unit.lab.capture.frames_kit import udp_frame
 from tests.unit.lab.capture.pcapng_reader import read_pcapng
 from torrentnet.lab.capture import pcapng
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 TIME: Final = 1_796_000_000_123_456_789
 FRAME: Final = udp_frame("198.18.0.6", "198.18.0.2", b"hello")
 TSHARK: Final = shutil.which("tshark")
+DOCS: Final = Path(__file__).parents[4] / "docs"
+SCRIPT: Final = DOCS / "torrentnet.lua"
+PAGE: Final = DOCS / "wireshark.md"
 
 
 def _file() -> bytes:
@@ -56,7 +59,47 @@ def test_any_text_is_a_comment_that_can_be_read(text: str) -> None:
     assert 0 < len(packet.comments[0].encode()) <= pcapng.MAX_OPTION
 
 
-@pytest.mark.skipif(TSHARK is None, reason="tshark is not installed (Debian package: tshark)")
+_needs_tshark = pytest.mark.skipif(TSHARK is None, reason="tshark is not installed (Debian package: tshark)")
+
+
+@_needs_tshark
+def test_the_script_makes_fields_of_marks_and_knows_the_filters_of_the_page(tmp_path: Path) -> None:
+    path = tmp_path / "a.pcapng"
+    path.write_bytes(_file())
+    home = {**os.environ, "HOME": str(tmp_path)}
+    assert TSHARK is not None
+
+    def shown(text: str) -> list[str]:
+        fields = [
+            word for name in ("torrentnet.stopped_by", "torrentnet.said", "_ws.col.Info") for word in ("-e", name)
+        ]
+        command = [TSHARK or "", "-X", f"lua_script:{SCRIPT}", "-r", str(path), "-Y", text, "-T", "fields", *fields]
+        done = subprocess.run(command, env=home, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, f"{text}: {done.stderr}"
+        return done.stdout.splitlines()
+
+    try:
+        (row,) = shown('torrentnet.stopped_by == "cable-cut"')
+    except AssertionError:
+        if os.geteuid() == 0 and not _runs_scripts(home):
+            pytest.skip("this tshark runs no Lua scripts for root")
+        raise
+    stopped_by, said, info = row.split("\t")
+    assert (stopped_by, said) == ("cable-cut", "tracker: gone")
+    assert info.startswith("[stopped by cable-cut] ")
+    filters = re.findall(r"^\| `([^`]+)` \| ", PAGE.read_text("utf-8").partition("## Filters")[2], re.MULTILINE)
+    assert len(filters) > 5
+    for text in filters:
+        shown(text.replace("\\|", "|"))
+
+
+def _runs_scripts(home: dict[str, str]) -> bool:
+    command = [TSHARK or "", "-X", f"lua_script:{SCRIPT}", "-G", "protocols"]
+    done = subprocess.run(command, env=home, capture_output=True, text=True, check=False, timeout=60)
+    return "torrentnet_lab" in done.stdout
+
+
+@_needs_tshark
 def test_tshark_reads_packets_names_events_and_comments(tmp_path: Path) -> None:
     path = tmp_path / "a.pcapng"
     path.write_bytes(_file())

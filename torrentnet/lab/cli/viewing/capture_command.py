@@ -20,7 +20,7 @@ from torrentnet.lab.capture.capture import DEFAULT_SNAP, FULL_SNAP, Capture, Cap
 from torrentnet.lab.cli.live_commands import adopt_running_lab, require_node
 from torrentnet.lab.cli.output import print_json, printable
 from torrentnet.lab.engines.steady import STEADY
-from torrentnet.lab.errors import LabError, UsageError, system_error
+from torrentnet.lab.errors import LabError, UsageError
 from torrentnet.lab.paths import files_root
 from torrentnet.lab.run.interrupts import Interrupted
 from torrentnet.runtime.events import parse_event
@@ -72,7 +72,7 @@ def capture(nodes: Sequence[str], *, out: str, full: bool, duration: str, as_jso
             fields = {"of": change.node, "state": str(change.state)}
             work.tell(STEADY.time_of_day(change.time), "lab", "node", fields)
 
-        with _system_errors():
+        with _file_errors(file.name):
             work.start()
         try:
             engine.watch(take_line, take_state, lambda *_: None)
@@ -104,13 +104,8 @@ def _report(result: CaptureResult, name: str, *, as_json: bool) -> int:
         return EXIT_PIPE_CLOSED
     for line in describe(result, name):
         _say(line)
-    if isinstance(error, OSError):
-        raise LabError(
-            f"{name} cannot be written: {error.strerror}",
-            hint="what was captured before is in the file; free some space, or name another file with `-o FILE`",
-        )
     if error is not None:
-        raise error
+        raise cannot_write(name, error) if isinstance(error, OSError) else error
     if result.lab_ended:
         _say("the lab has ended")
     if name != STREAM and not as_json:
@@ -118,6 +113,14 @@ def _report(result: CaptureResult, name: str, *, as_json: bool) -> int:
     if as_json:
         print_json({"file": name, **asdict(result.counts), "lost": result.lost, "lab_ended": result.lab_ended})
     return EXIT_OK
+
+
+def cannot_write(name: str, error: OSError) -> LabError:
+    """Return the error for a file that cannot be opened or written."""
+    return LabError(
+        f"{name} cannot be written: {error.strerror or error}",
+        hint="what was captured before is in the file; free some space, or name another file with `-o FILE`",
+    )
 
 
 def _parse_duration(text: str) -> float | None:
@@ -137,18 +140,18 @@ def _require_stream(*, as_json: bool) -> None:
 
 
 def _open(out: str, record: Path) -> BlockFile:
-    with _system_errors():
+    with _file_errors(out or str(record)):
         if out == STREAM:
             return BlockFile(os.dup(STDOUT), STREAM)
         return open_given(Path(out)) if out else open_new(record)
 
 
 @contextlib.contextmanager
-def _system_errors() -> Iterator[None]:
+def _file_errors(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise system_error(error) from error
+        raise cannot_write(name, error) from error
 
 
 def _say(line: str) -> None:

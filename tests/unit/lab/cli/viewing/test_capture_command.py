@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pty
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import pytest
 
 from tests.unit.lab import golden
 from torrentnet.lab.cli.app import main
+from torrentnet.lab.cli.viewing.capture_command import cannot_write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +45,11 @@ def test_wrong_use_is_refused(capsys: pytest.CaptureFixture[str], name: str, wor
     code, error = _run(capsys, *words)
     assert code == 2
     golden.check(f"error_capture_{name}.txt", error)
+
+
+def test_a_file_that_cannot_be_written_is_named() -> None:
+    error = cannot_write("a.pcapng", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    golden.check("error_capture_full_disk.txt", f"{error.message}\n    {error.hint}\n")
 
 
 @pytest.mark.usefixtures("home")
