@@ -204,7 +204,9 @@ function story(store: RunStore, node: number, from: number, to: number, sources:
 function faultCauses(store: RunStore, id: number): Cause[] {
   const fault = store.data.faults.find((row) => row.id === id);
   if (!fault) return [];
-  const causes: Cause[] = [{ t: fault.began, kind: "fault", text: `the lab: ${faultText(fault, store.data)}` }];
+  const result = fault.error ? `; it changed nothing: ${fault.error}` : fault.measured ? ` (${fault.measured})` : "";
+  const text = `the lab: ${faultText(fault, store.data)}${result}`;
+  const causes: Cause[] = [{ t: fault.began, kind: "fault", text }];
   if (fault.ended !== null && fault.ended > fault.began + 1 && fault.pairs.length > 0) {
     causes.push({ t: fault.ended, kind: "fault", text: `the lab ended: ${faultText(fault, store.data)}` });
   }

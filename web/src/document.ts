@@ -77,6 +77,8 @@ export interface Fault {
   began: number;
   applied: number | null;
   ended: number | null;
+  /** What it did, as it was measured: "62 packets stopped". */
+  measured: string | null;
   error: string | null;
   where: string | null;
 }
@@ -181,6 +183,7 @@ const EMPTY_FAULT: Fault = {
   began: 0,
   applied: null,
   ended: null,
+  measured: null,
   error: null,
   where: null,
 };

@@ -1,6 +1,9 @@
 import { Columns } from "./columns";
 import type { Caps, Delta, Fault, RunDocument } from "./document";
 
+/** Log lines that a live page keeps; a report has fewer. */
+export const MOST_LOGS = 30_000;
+
 type Timed = readonly [number, ...unknown[]];
 
 function compare(a: unknown, b: unknown): number {
@@ -57,7 +60,14 @@ export class RunStore {
     if (delta.marks?.length) data.marks = merge(data.marks, delta.marks, byRow);
     if (delta.phases?.length) data.phases = merge(data.phases, delta.phases, byRow);
     if (delta.traffic?.length) data.traffic = merge(data.traffic, delta.traffic, byRow);
-    if (delta.logs?.length) data.logs = merge(data.logs, delta.logs, byTimeAndNode);
+    if (delta.logs?.length) {
+      data.logs = merge(data.logs, delta.logs, byTimeAndNode);
+      const over = data.logs.length - MOST_LOGS;
+      if (over > 0) {
+        // Some more than needed, so that not every message moves all lines.
+        data.logs_dropped += data.logs.splice(0, over + MOST_LOGS / 10).length;
+      }
+    }
     if (delta.held?.length) data.held = data.held.concat(delta.held).sort((a, b) => a[1] - b[1] || a[0] - b[0]);
     if (delta.rules?.length) data.rules = data.rules.concat(delta.rules);
     if (delta.arrivals) this.arrivals.add(delta.arrivals);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { complete } from "../src/document";
 import { Fold, HELD, LACKS } from "../src/fold";
-import { RunStore } from "../src/store";
+import { MOST_LOGS, RunStore } from "../src/store";
 import { asDeltas, before, random, swarm } from "./sample";
 
 function state(fold: Fold): unknown {
@@ -103,6 +103,17 @@ test("observed traffic counts in the place of arrivals", () => {
   assert.equal(fold.given[1], 400);
   fold.seek(20);
   assert.equal(fold.given[1], 1100);
+});
+
+test("a live page keeps the newest lines and counts the others", () => {
+  const store = new RunStore(complete({ nodes: [{ name: "a" }] }));
+  for (let t = 0; t < MOST_LOGS + 10; t += 10) {
+    store.apply({ logs: Array.from({ length: 10 }, (_, i): [number, number, string] => [t + i, 0, "line"]) });
+  }
+  const { logs, logs_dropped: dropped } = store.data;
+  assert.equal(logs.length + dropped, MOST_LOGS + 10);
+  assert.ok(logs.length <= MOST_LOGS);
+  assert.equal(logs.at(-1)?.[0], MOST_LOGS + 9);
 });
 
 test("rows about nodes and pieces that do not exist are passed over", () => {
