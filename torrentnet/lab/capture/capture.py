@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections import deque
@@ -232,7 +233,8 @@ class Capture:
             self._complete = True
         else:
             raise EngineError(
-                f"no packets can be captured: {record.data.decode('utf-8', 'replace')}", hint=NO_RIGHT_HINT
+                f"no packets can be captured: {record.data.decode('utf-8', 'replace')}",
+                hint=NO_RIGHT_HINT if record.number in {errno.EPERM, errno.EACCES} else "",
             )
 
     def _read_events(self) -> None:

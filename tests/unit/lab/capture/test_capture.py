@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import queue
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.unit.lab import golden
 from tests.unit.lab.capture.frames_kit import udp_frame
 from tests.unit.lab.capture.pcapng_reader import ReadFile, read_pcapng
 from torrentnet.lab.capture.block_file import BlockFile, open_given
@@ -155,15 +157,19 @@ def test_a_lab_that_ends_leaves_a_whole_file(tmp_path: Path) -> None:
     assert len(world.file.packets) == 1
 
 
-def test_a_sniffer_that_may_not_see_packets_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "number", "reason"),
+    [("not_permitted", errno.EPERM, "Operation not permitted"), ("no_device", errno.ENODEV, "No such device")],
+)
+def test_a_sniffer_that_sees_no_packets_is_an_error(tmp_path: Path, name: str, number: int, reason: str) -> None:
     world = _World(tmp_path)
     world.sniffer = ScriptedSniffer()
     world.sniffer._stream.get()
-    world.sniffer.write(RecordKind.FAILED, data=b"Operation not permitted")
+    world.sniffer.write(RecordKind.FAILED, number=number, data=reason.encode())
     lab = CapturedLab("tiny", "torrentnet-tiny-1", NODES, tmp_path)
     with pytest.raises(EngineError) as caught:
         Capture(lab, world.sniffer, open_given(world.path)).start()
-    assert caught.value.message == "no packets can be captured: Operation not permitted"
+    golden.check(f"error_capture_{name}.txt", f"{caught.value.message}\n    {caught.value.hint}".rstrip() + "\n")
     assert world.sniffer.closed
 
 
