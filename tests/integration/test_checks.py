@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def test_all_checks_hold_and_a_warning_fails_nothing(home: Path) -> None:
-    answer = torrentnet(home, "run", str(SCENARIOS / "checks.yaml"), "--set", "size=1024KiB")
+    answer = torrentnet(home, "run", str(SCENARIOS / "checks.yaml"), "--set", "size=1024KiB", "--no-report")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "checks: PASSED, 9 of 10 expectations hold, 1 only warns" in answer.stdout
     assert "  ok    the tracker is left with two\n" in answer.stdout
@@ -27,6 +27,7 @@ def test_all_checks_hold_and_a_warning_fails_nothing(home: Path) -> None:
     assert result["verdict"] == "passed"
     assert result["parameters"] == {"size": "1024KiB"}
     assert [(row["level"], row["passed"]) for row in result["expectations"]][-1] == ("warning", False)
+    assert not (home / "runs/checks/latest/report.html").exists()
     suite = ET.parse(home / "runs/checks/latest/junit.xml").getroot()
     assert suite.get("failures") == "0"
     (warning,) = suite.findall("testcase/system-out")
@@ -47,6 +48,10 @@ def test_a_failed_check_reports_what_it_measured(home: Path) -> None:
     ):
         assert re.search(line, answer.stdout), f"no {line} in:\n{answer.stdout}"
     assert "checks_fail: FAILED, 0 of 7 expectations hold, 1 only warns" in answer.stdout
+    assert re.search(r"^report: runs/checks_fail/.*/report\.html$", answer.stdout, re.MULTILINE)
+    page = (home / "runs/checks_fail/latest/report.html").read_text(encoding="utf-8")
+    assert "Failed: 0 of 7 expectations hold" in page
+    assert "leecher: ended with status 0 at" in page
     suite = ET.parse(home / "runs/checks_fail/latest/junit.xml").getroot()
     assert (suite.get("tests"), suite.get("failures")) == ("7", "6")
     assert "the leecher ended in the wrong way: ended with status 0" in ET.tostring(suite, encoding="unicode")

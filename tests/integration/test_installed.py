@@ -148,6 +148,9 @@ def test_the_wheel_has_the_files_that_a_lab_needs(wheel: Path) -> None:
         for name in names:
             assert archive.read(f"torrentnet/_files/{name}") == (ROOT / name).read_bytes(), name
         assert "torrentnet/py.typed" in archive.namelist()
+        for folder in ("lab/report/assets", "lab/report/templates", "lab/tools/grade/templates"):
+            for path in (ROOT / "torrentnet" / folder).iterdir():
+                assert archive.read(f"torrentnet/{folder}/{path.name}") == path.read_bytes()
         assert not [name for name in archive.namelist() if not name.startswith(("torrentnet/", "torrentnet-"))]
     assert names == {
         *("Dockerfile", ".dockerignore", "docker-compose.yml", "docker/launch", "scripts/base-image.sh"),

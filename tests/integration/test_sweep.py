@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import signal
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,11 @@ def test_every_point_is_a_run_and_a_row(home: Path) -> None:
         assert float(row["bound_p2p_s"]) < float(row["last_s"])
         assert int(row["seeds_sent_bytes"]) > int(row["leechers"]) * 512_000
         assert (home / row["record"] / "result.json").is_file()
+    page = home / "runs" / "sweeps" / "textbook" / "latest" / "report.html"
+    links = re.findall(r'href="(.*?)"', page.read_text(encoding="utf-8"))
+    assert [(page.parent.resolve() / link).resolve() for link in links] == [
+        home.resolve() / row["record"] / "report.html" for row in rows
+    ]
 
 
 def test_an_interrupt_keeps_the_rows_and_no_lab(home: Path, engine: Kind) -> None:
