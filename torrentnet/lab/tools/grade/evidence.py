@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from torrentnet.lab.report.write_page import PAGE_FILE
 from torrentnet.runtime.text import escape_controls
 
 if TYPE_CHECKING:
@@ -55,13 +56,17 @@ class Evidence:
     logs: tuple[PrintedOutput, ...]
     pairs: tuple[PairTraffic, ...]
     datagrams: tuple[str, ...]
+    report: str = ""
+    """Path of the run's report; empty where there is none."""
 
 
 def read_evidence(number: int, about: str, command: str, record: Path) -> Evidence:
     """Return what a record shows; what cannot be read is left out."""
     logs = tuple(output for path in sorted((record / "logs").glob("*.log")) if (output := _output(path)) is not None)
     events = list(_events(record / "events.jsonl"))
-    return Evidence(number, about, command, logs, _pairs(events), _datagrams(events))
+    page = record / PAGE_FILE
+    report = str(page) if page.is_file() else ""
+    return Evidence(number, about, command, logs, _pairs(events), _datagrams(events), report)
 
 
 def _output(path: Path) -> PrintedOutput | None:

@@ -70,6 +70,7 @@ def test_a_record_that_is_gone_shows_nothing(tmp_path: Path) -> None:
 def test_pages_hold_nothing_but_what_we_wrote(record: Path) -> None:
     mark = CriterionMark("1", State.NONE, 0, HOSTILE, record=str(record))
     result = SubmissionResult("ada", KEY, (mark, CriterionMark("3", State.FULL, 6)), HOSTILE)
+    (record / "report.html").touch()
     matrix = matrix_page(RUBRIC, [result], {"ada": "ada/index.html"}, "today", details=True)
     page = submission_page(RUBRIC, result, "/s/ada", details=True)
     for text in (matrix, page):
@@ -80,6 +81,7 @@ def test_pages_hold_nothing_but_what_we_wrote(record: Path) -> None:
         assert "\x1b" not in text
     assert 'href="ada/index.html#c1"' in matrix
     assert "torrentnet run" in page
+    assert f"<code>{record}/report.html</code>" in page
 
 
 def test_with_the_final_seed_a_page_has_no_evidence(record: Path) -> None:
