@@ -105,6 +105,16 @@ def test_pieces_before_a_standstill_are_reported_within_a_quarter_second(world: 
     assert len(getter.arrivals) == len(getter.verified) >= 20
 
 
+def test_a_stopped_peer_reports_its_last_pieces(world: World) -> None:
+    world.source().rate = 2_000_000.0
+    getter = world.getter()
+    while len(getter.verified) < 20:
+        getter.run(0.01)
+    assert len(getter.arrivals) < len(getter.verified)
+    getter.step(lambda it: it.abandon("the peer was stopped", getter.now))
+    assert len(getter.arrivals) == len(getter.verified)
+
+
 def test_the_tracker_learns_of_held_pieces(world: World) -> None:
     world.source().rate = 200_000.0
     getter = world.getter()
