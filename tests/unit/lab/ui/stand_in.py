@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from torrentnet.lab.ui.access import AccessRules
+    from torrentnet.lab.ui.hub import LiveDocument
 
 PATIENCE = 30.0
 
@@ -73,9 +74,9 @@ class PlainLab:
 class LiveWorld:
     """A server with its hub, and what a client needs."""
 
-    def __init__(self, *, controls: bool = True) -> None:
+    def __init__(self, *, controls: bool = True, document: LiveDocument | None = None) -> None:
         self.document = PlainDocument()
-        self.hub = Hub(self.document)
+        self.hub = Hub(document or self.document)
         self.lab = PlainLab()
         place = PageSocket("127.0.0.1", 0)
         self.port = place.port
@@ -135,9 +136,9 @@ def split_response(data: bytes) -> tuple[int, bytes]:
 
 
 @contextlib.contextmanager
-def live_world(*, controls: bool = True) -> Iterator[LiveWorld]:
+def live_world(*, controls: bool = True, document: LiveDocument | None = None) -> Iterator[LiveWorld]:
     """Serve the page of a lab without nodes."""
-    world = LiveWorld(controls=controls)
+    world = LiveWorld(controls=controls, document=document)
     world.server.start()
     try:
         yield world
