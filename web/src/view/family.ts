@@ -92,7 +92,7 @@ export class Family implements Panel {
     const depth = Math.max(...this.#members.map((member) => generations(member, place)));
     setText(
       this.#note,
-      `Piece ${piece}: ${this.#members.length} nodes have it at ${seconds(frame.t)}, ${depth} hand-overs at most from one that had it from the start.`,
+      `Piece ${piece}: ${this.#members.length} nodes have it at ${seconds(frame.t)}, at most ${depth} ${depth === 1 ? "hand-over" : "hand-overs"} from one that had it from the start.`,
     );
   }
 

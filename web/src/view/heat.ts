@@ -84,8 +84,10 @@ export class HeatMap implements Panel {
     const pixels = new ImageData(this.#pieces, this.#rows.length);
     const out = new Uint32Array(pixels.data.buffer);
     const available = frame.view.heat === "availability" ? fold.availability(file) : null;
-    const start = Math.max(frame.from, 0);
-    const long = Math.max(frame.to - start, 1);
+    // All of the colours go to the time in which pieces came.
+    const { t: times, length } = store.arrivals;
+    const start = Math.max(frame.from, length > 0 ? times[0] : 0);
+    const long = Math.max(Math.min(frame.to, length > 0 ? times[length - 1] : frame.to) - start, 1);
     this.#rows.forEach((node, line) => {
       const from = fold.row[node];
       for (let piece = 0; piece < this.#pieces; piece++) {
