@@ -209,12 +209,12 @@ def _read_lab(path: Path) -> RunningLab | None:
         return None
     except OSError as error:
         raise LabError(
-            f"{path} cannot be read: {error.strerror}, so that nobody knows which lab is up",
+            f"{path} cannot be read: {error.strerror}, so that it is unknown which lab is up",
             hint="make it readable; or set TORRENTNET_HOME to a directory of your own",
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise LabError(
-            f"{path} is damaged, so that nobody knows which lab is up",
+            f"{path} is damaged, so that it is unknown which lab is up",
             hint="remove the file; the next `up` or `down` removes what is left of the lab",
         ) from error
 
@@ -283,7 +283,7 @@ def read_faults(home: Path, project: str) -> list[ActiveFault]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LabError(f"nobody knows what is in force in the network: {error}") from error
+        raise LabError(f"what is in force in the network is unknown: {error}") from error
 
 
 def orphaned_projects(home: Path) -> Iterator[str]:

@@ -79,7 +79,7 @@ def lab_directory(home: Path, project: str) -> Path:
     if not _PROJECT.fullmatch(project):
         raise LabError(
             f"`{escape_controls(project)}` is not the name of a lab",
-            hint=f"if it stands in {state_folder(home) / 'lab.json'}, remove that file; the next `up` removes the rest",
+            hint=f"if {state_folder(home) / 'lab.json'} names it, remove that file; the next `up` removes the rest",
         )
     return state_folder(home) / "labs" / project
 

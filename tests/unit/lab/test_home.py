@@ -97,7 +97,7 @@ def test_a_damaged_lab_file_may_be_that_of_any_lab(tmp_path: Path, text: str) ->
     folder = state_folder(tmp_path)
     folder.mkdir()
     (folder / "lab.json").write_text(text, encoding="utf-8")
-    with pytest.raises(LabError, match=r"lab\.json is damaged, so that nobody knows which lab is up") as damaged:
+    with pytest.raises(LabError, match=r"lab\.json is damaged, so that it is unknown which lab is up") as damaged:
         read_running_lab(tmp_path)
     assert "remove the file" in damaged.value.hint
     assert is_finished(folder, UP.project)
@@ -210,7 +210,7 @@ def test_faults_are_read_back_until_the_lab_is_removed(tmp_path: Path) -> None:
 def test_a_damaged_faults_file_does_not_mean_no_faults(tmp_path: Path, text: str) -> None:
     folder = make_lab_directory(tmp_path, UP.project)
     (folder / "faults.json").write_text(text, encoding="utf-8")
-    with pytest.raises(LabError, match="nobody knows what is in force in the network"):
+    with pytest.raises(LabError, match="what is in force in the network is unknown"):
         read_faults(tmp_path, UP.project)
 
 

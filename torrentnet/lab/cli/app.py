@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from torrentnet import __version__
-from torrentnet.lab.cli.output import print_json, printable
+from torrentnet.lab.cli.output import print_json, print_text, printable
 from torrentnet.lab.engines.selection import DEFAULT, ENVIRONMENT, NAMES
 from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import LabError, ScenarioError, UsageError, system_error
@@ -585,10 +585,12 @@ def _run(argv: list[str] | None) -> int:
 
 def _report(error: LabError) -> int:
     # A problem begins with file, line and column, which editors turn into links.
-    prefix = "" if isinstance(error, ScenarioError) else "torrentnet: "
-    print(f"{prefix}{printable(error.message)}", file=sys.stderr)
+    if isinstance(error, ScenarioError):
+        print(printable(error.message), file=sys.stderr)
+    else:
+        print_text(f"torrentnet: {error.message}", sys.stderr)
     if error.hint:
-        print(f"    {printable(error.hint)}", file=sys.stderr)
+        print_text(f"    {error.hint}", sys.stderr)
     if _Output.json:
         print_json(_as_json(error))
     return error.exit_code

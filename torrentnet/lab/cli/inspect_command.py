@@ -74,7 +74,7 @@ def _rows(found: FoundProgram, plan: ProgramPlan) -> list[tuple[str, str]]:
         ("image", plan.image or built or "the lab's own, with Python"),
         ("installs", plan.install),
         ("builds", " ; ".join(plan.build.strip().split("\n"))),
-        ("is told", told if plan.addresses is Addresses.MACHINE else "the nodes' own addresses"),
+        ("is given", told if plan.addresses is Addresses.MACHINE else "the nodes' own addresses"),
         ("speaks", "BitTorrent, and receives a .torrent" if plan.bittorrent else ""),
         ("keeps files in", plan.files),
         ("sockets within", format_duration(plan.ready)),

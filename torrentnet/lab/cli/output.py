@@ -15,6 +15,7 @@ from torrentnet.runtime.text import text_width, wrap_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TextIO
 
 GAP: Final = 3
 """Blanks between two columns."""
@@ -30,16 +31,16 @@ def print_json(document: object) -> None:
     print(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def screen_width() -> int | None:
+def screen_width(stream: TextIO | None = None) -> int | None:
     """Return the columns of the terminal, or None in a pipe, where nothing is wrapped."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return shutil.get_terminal_size().columns if (stream or sys.stdout).isatty() else None
 
 
-def print_text(text: str) -> None:
+def print_text(text: str, stream: TextIO | None = None) -> None:
     """Print lines; those that are too long for the terminal are wrapped between words."""
-    width = screen_width()
+    width = screen_width(stream)
     for line in printable(text).split("\n"):
-        print("\n".join(wrap_line(line, width)) if width else line)
+        print("\n".join(wrap_line(line, width)) if width else line, file=stream)
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

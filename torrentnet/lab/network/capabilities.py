@@ -67,7 +67,7 @@ def require_translation(plan: Plan, engine: Engine) -> None:
     told = [node for node in plan.nodes if uses_machine_addresses(node)]
     if told and (reason := engine.counters_unavailable()):
         raise EngineError(
-            f"this engine cannot translate 127.0.0.1, which the program of {told[0].name} is told: {reason}",
+            f"this engine cannot translate 127.0.0.1, which the program of {told[0].name} is given: {reason}",
             hint="write `addresses: real` for a program that accepts any address, or run the lab with Docker",
         )
 

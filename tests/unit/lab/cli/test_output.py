@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torrentnet.lab.cli.output import table_lines
+from torrentnet.lab.cli.output import print_text, table_lines
 from torrentnet.runtime.text import text_width
 
 HEADERS = ("", "what", "found")
@@ -57,3 +59,18 @@ def test_no_line_is_too_wide_and_no_word_is_broken(width: int, rows: list[list[s
     assert sorted(word for row in rows for cell in row for word in cell.split()) == sorted(
         word for word in shown if word not in {"what", "found"}
     )
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_text_is_wrapped_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    text = "torrentnet: " + "there is no scenario " * 4
+    terminal, pipe = _Terminal(), io.StringIO()
+    print_text(text, terminal)
+    print_text(text, pipe)
+    assert max(map(len, terminal.getvalue().splitlines())) <= 40
+    assert pipe.getvalue() == f"{text}\n"

@@ -155,7 +155,7 @@ class NetworkFaults:
         known = [(fault, fault.override) for fault in faults if fault.override is not None]
         if len(known) < len(faults):
             raise EngineError(
-                "an older version of torrentnet has brought this lab up, and nobody knows its links",
+                "an older version of torrentnet has brought this lab up, and its links are unknown",
                 hint="take the lab down, and bring it up again",
             )
         with self._changing:

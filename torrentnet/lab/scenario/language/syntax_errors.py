@@ -64,7 +64,7 @@ def explain_syntax_error(error: yaml.MarkedYAMLError, lines: list[str]) -> Synta
         place = (start.line, start.column) if start is not None and "token" not in problem else (line, column)
         char = lines[place[0]][place[1] : place[1] + 1]
         if char == "\t":
-            return SyntaxMistake(*place, "a tab stands where only spaces may", "write a space")
+            return SyntaxMistake(*place, "there is a tab where only spaces may be", "write a space")
         hint = "for every node write `all`; else put the text in quotes" if char == "*" else "put the text in quotes"
         return SyntaxMistake(*place, f"a text cannot begin with `{char}`", hint)
     hint = error.context or ""
@@ -129,7 +129,7 @@ def _wrong_indent(block_column: int, line: int, column: int, lines: list[str], c
     if context == "while parsing a block collection" and indent == block_column and not shown.lstrip().startswith("-"):
         return SyntaxMistake(line, column, "the item has no dash", _LIST_EXAMPLE)
     if context == "while parsing a block mapping" and indent == block_column and shown.lstrip().startswith("- "):
-        text = "an item of a list stands between keys"
+        text = "there is an item of a list between keys"
         return SyntaxMistake(line, column, text, "indent it below its key, or remove the dash")
     if column != indent:
         return SyntaxMistake(line, column, "this does not belong to the value before", "write it on a line of its own")

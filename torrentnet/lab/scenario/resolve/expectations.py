@@ -121,7 +121,7 @@ def _resolve_pairs(
         if other is not None:
             context.note(
                 place,
-                f"nobody counts what `{name}` and `{other}` send each other: neither runs a program under `programs`",
+                f"what `{name}` and `{other}` send each other is not counted: neither runs a program under `programs`",
                 "check `bytes`, or `console: request logs` of our own peers",
             )
             break

@@ -301,7 +301,7 @@ def check_tracker(context: ResolveContext, tracker: str) -> None:
         if node.program is NodeProgram.FOREIGN:
             if program is None or not (program.bittorrent or "tracker" in placeholders_of(program.command(node.role))):
                 continue
-            why = f"there is no tracker, and `{program.name}` is told its address"
+            why = f"there is no tracker, and `{program.name}` needs its address"
         else:
             why = "there is no tracker"
         context.note_key(("nodes",), why, f"add `{tracker}: {{tracker: {{}}}}`")

@@ -118,8 +118,8 @@ class ManifestModel(StrictModel):
     )
     addresses: Annotated[str, one_of(*map(str, Addresses))] | None = Field(
         None,
-        description="what it is told: `machine` for 127.0.0.1 with a port for each node, `real` for the nodes' own; "
-        "`machine` by default for a program with a path, `real` for an image",
+        description="the addresses that it is given: `machine` for 127.0.0.1 with a port for each node, `real` for the "
+        "nodes' own; `machine` by default for a program with a path, `real` for an image",
     )
     speaks: Annotated[str, one_of(BITTORRENT)] | None = Field(
         None, description="`bittorrent`: it speaks BitTorrent's protocols, and receives a .torrent"
