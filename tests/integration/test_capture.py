@@ -103,6 +103,7 @@ def _capturing(home: Path, *words: str) -> subprocess.Popen[str]:
 
 
 @on(LOOPBACK)
+@pytest.mark.skipif(os.geteuid() != 0, reason="a capture on the loopback interface needs root")
 def test_ctrl_c_ends_a_capture_of_some_nodes(up: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.pcapng"
     child = _capturing(up, "leecher", "-o", str(path))

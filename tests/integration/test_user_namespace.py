@@ -15,6 +15,7 @@ import pytest
 
 from tests.integration.engines import LOCAL, Kind, on
 from tests.integration.helpers import END_S, ROOT, SCENARIOS, command, environment
+from tests.unit.lab.capture.pcapng_reader import read_pcapng
 from torrentnet.lab import paths
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def test_a_lab_with_faults_of_every_kind(home: Path, engine: Kind) -> None:
     scenario.parent.mkdir()
     scenario.write_text((SCENARIOS / "quick.yaml").read_text(encoding="utf-8") + DELAYED, encoding="utf-8")
     answer = subprocess.run(
-        [*ENTER, *command("run", str(scenario))],
+        [*ENTER, *command("run", str(scenario), "--capture")],
         env=environment(home),
         capture_output=True,
         text=True,
@@ -59,6 +60,9 @@ def test_a_lab_with_faults_of_every_kind(home: Path, engine: Kind) -> None:
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "delayed: PASSED" in answer.stdout
+    (path,) = home.glob("runs/delayed/2*/capture.pcapng")
+    marks = {text for packet in read_pcapng(path.read_bytes()).packets for text in packet.comments}
+    assert "may have been lost on arrival at leecher (1 %)" in marks
 
 
 @pytest.mark.alone
