@@ -13,6 +13,7 @@ WEB = ROOT / "web"
 ASSETS = ROOT / "torrentnet" / "lab" / "report" / "assets"
 BUILT = ("viewer.css", "viewer.js")
 MAX_JAVASCRIPT = 150_000
+OLDEST_NODE = (20, 14)
 TIMEOUT = 240
 
 pytestmark = pytest.mark.xdist_group("viewer")
@@ -26,8 +27,9 @@ def _run(*command: str) -> subprocess.CompletedProcess[str]:
 def tools() -> None:
     if not (shutil.which("node") and shutil.which("npm")):
         pytest.skip("Node and npm are not installed: the viewer cannot be built from web/")
-    if int(_run("node", "--version").stdout.lstrip("v").split(".")[0]) < 20:
-        pytest.skip("Node is older than 20: the viewer cannot be built from web/")
+    version = tuple(map(int, _run("node", "--version").stdout.strip().lstrip("v").split(".")[:2]))
+    if version < OLDEST_NODE:
+        pytest.skip("Node is older than 20.14: the viewer cannot be built from web/")
     if not (WEB / "node_modules" / ".bin" / "esbuild").exists():
         installed = _run("npm", "ci", "--silent")
         if installed.returncode:

@@ -3,7 +3,7 @@ import { bitRate, clip, percent, seconds } from "../format";
 import { islands, places, type Spot } from "../islands";
 import { lastSecond } from "../rates";
 import { nameOf, type App, type Frame, type Panel } from "./app";
-import { element, panel } from "./dom";
+import { element, panel, setText } from "./dom";
 import { PHASES, phaseSays, type Palette } from "./palette";
 import { FONT, SMALL, Surface } from "./surface";
 
@@ -25,6 +25,7 @@ export class Swarm implements Panel {
   readonly #app: App;
   readonly #surface: Surface;
   readonly #stage: HTMLElement;
+  readonly #note = element("p", { class: "tn-note" });
   readonly #buttons: HTMLButtonElement[] = [];
   #spots: Spot[] = [];
   #targets: Spot[] = [];
@@ -43,14 +44,7 @@ export class Swarm implements Panel {
     const { section, body } = panel("swarm", "Swarm");
     this.section = section;
     this.tools = section.querySelector<HTMLElement>(".tn-tools") ?? section;
-    body.append(
-      this.#stage,
-      element(
-        "p",
-        { class: "tn-note" },
-        "Pie: share of the file. Link: bytes of the last second, thick at the source. Click a link to ask about it.",
-      ),
-    );
+    body.append(this.#stage, this.#note);
     this.#stage.addEventListener("pointerdown", (event) => this.#down(event));
     this.#stage.addEventListener("pointermove", (event) => this.#move(event));
     this.#stage.addEventListener("pointerup", () => this.#up());
@@ -151,6 +145,16 @@ export class Swarm implements Panel {
   #drawLinks(pen: CanvasRenderingContext2D, { palette }: Frame): void {
     const n = this.#app.nodes().length;
     let rates = [...this.#rates];
+    setText(
+      this.#note,
+      [
+        "Pie: share of the file. Link: bytes of the last second, thick at the source. Click a link to ask about it.",
+        rates.length > MOST_LINKS ? `Only the ${MOST_LINKS} largest of ${rates.length} links are drawn.` : "",
+        n > MOST_BUTTONS ? "Select nodes by their lanes: the map has no buttons for so many." : "",
+      ]
+        .filter(Boolean)
+        .join(" "),
+    );
     if (rates.length > MOST_LINKS) rates = rates.sort((a, b) => b[1] - a[1]).slice(0, MOST_LINKS);
     const most = rates.reduce((high, [, amount]) => Math.max(high, amount), 1);
     pen.fillStyle = palette.get;
