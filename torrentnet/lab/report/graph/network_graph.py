@@ -178,13 +178,18 @@ def _with_uplinks(
     """Move the uplinks from the links to the nodes that have them."""
     uplinks: dict[str, float] = {}
     rest = {}
+    # Thousands of pairs have the same few qualities in common.
+    split: dict[LinkQualities, tuple[float | None, LinkQualities | None]] = {}
     for pair, asked in qualities.items():
-        effective = asked.effective()
-        if effective.uplink is not None:
-            uplinks[pair[0]] = effective.uplink
-            effective = replace(effective, uplink=None)
-        if effective.asked():
-            rest[pair] = effective
+        if asked not in split:
+            effective = asked.effective()
+            other = replace(effective, uplink=None)
+            split[asked] = (effective.uplink, other if other.asked() else None)
+        uplink, left = split[asked]
+        if uplink is not None:
+            uplinks[pair[0]] = uplink
+        if left is not None:
+            rest[pair] = left
     changed = [
         replace(node, settings=(*node.settings, f"uplink {format_rate(uplinks[node.name])}"))
         if node.name in uplinks
