@@ -160,7 +160,7 @@ class DocumentBuilder:
             "caps": [],
             "links": [],
             **self._rest,
-            "expectations": self._expectations,
+            "expectations": [self._with_deadline(one) for one in self._expectations],
             "faults": self._faults.rows(),
             "marks": sorted(self._marks.rows, key=itemgetter(0)),
             "phases": sorted(self._phases.rows, key=itemgetter(0)),
@@ -174,6 +174,17 @@ class DocumentBuilder:
         document["rules"] = fault_rules(document)
         document["bound"] = document_bound(document)
         return document
+
+    def _with_deadline(self, expectation: Document) -> Document:
+        """Return an expectation with its deadline.
+
+        The deadline may count from an event, and is unknown before that has begun.
+        """
+        after, within = expectation.get("after"), expectation.get("within")
+        began = None if after is None else self._faults.beginning(after)
+        if expectation.get("deadline") is not None or within is None or began is None:
+            return expectation
+        return {**expectation, "deadline": began + within}
 
     def take_delta(self) -> Document:
         """Return what is new since the last call; empty where nothing is.

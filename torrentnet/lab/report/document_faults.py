@@ -33,11 +33,18 @@ class FaultTable:
         """Text and nodes of what has begun and is not applied yet -> its number."""
         self._numbers: list[object] = []
         """The lab's own number of each fault that changes links, or None."""
+        self._events: list[object] = []
+        """The place of each fault's event in the scenario's timeline, or None."""
         self._new: set[int] = set()
 
     def rows(self) -> list[dict[str, Any]]:
         """Return every fault."""
         return [dict(row) for row in self._rows]
+
+    def beginning(self, event: object) -> int | None:
+        """Return the milliseconds at which an event began; None while it has not."""
+        number = next((number for number, one in enumerate(self._events) if one == event), None)
+        return None if number is None else int(self._rows[number]["began"])
 
     def take(self) -> list[dict[str, Any]]:
         """Return the faults that are new or have changed since the last call."""
@@ -86,6 +93,7 @@ class FaultTable:
             }
         )
         self._numbers.append(None)
+        self._events.append(fields.get("event"))
         self._open[text, nodes] = number
         self._new.add(number)
 
@@ -100,6 +108,8 @@ class FaultTable:
         row = self._rows[number]
         row["nodes"] = list(nodes) or row["nodes"]
         self._numbers[number] = fields.get("fault")
+        if fields.get("event") is not None:
+            self._events[number] = fields["event"]
         for key in ("planned", "began"):
             row[key] = _ms(fields.get(key), row[key])
         row["applied"] = None if fields.get("error") else _ms(fields.get("applied"), ms)

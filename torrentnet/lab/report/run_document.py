@@ -237,6 +237,8 @@ def _expectations(plan: Mapping[str, Any], result: Mapping[str, Any], index: Map
             "passed": row.get("passed"),
             "judged": bool(row.get("judged")),
             "deadline": milliseconds(same.get("deadline")),
+            "after": same.get("after"),
+            "within": milliseconds(same.get("seconds")),
             "answers": [
                 {
                     "node": index.get(str(answer.get("node")), UNKNOWN),

@@ -22,7 +22,7 @@ def address(name: str) -> str:
     return f"198.18.0.{2 + NODES.index(name)}"
 
 
-def row(t: float, node: str, event: str, **fields: object) -> dict[str, Any]:
+def row(t: float, node: str, event: str, /, **fields: object) -> dict[str, Any]:
     """Return a row of ``events.jsonl``."""
     found: dict[str, Any] = {"time": format_timestamp(ZERO + t)}
     if t >= 0:

@@ -172,3 +172,12 @@ def test_each_of_two_equal_faults_has_its_own_end(tmp_path: Path) -> None:
     assert (first["ended"], second["ended"]) == (None, 3000)
     assert second["pairs"] == [[1, 3]]
     assert second["qualities"] == {"cut": True}
+
+
+def test_a_deadline_counts_from_the_event_that_it_waits_for(tmp_path: Path) -> None:
+    planned = plan()
+    planned["expectations"][0] |= {"deadline": None, "after": 4, "seconds": 2.5}
+    kill = {"text": "kill seeder-1", "kind": "kill", "nodes": ["seeder-1"], "event": 4}
+    rows = [row(0.0, "lab", "zero"), row(3.0, "lab", "begun", **kill, began=3.0)]
+    document = run_document(write_record(tmp_path / "r", rows, result(), planned=planned))
+    assert document["expectations"][0]["deadline"] == 5500

@@ -115,6 +115,9 @@ class PlanExpectation(Row):
     timing: Literal["within", "at", "always"]
     after: int | None = Field(description="event from which time counts")
     deadline: float | None = Field(description="seconds after t = 0; null where it depends on an event's real time")
+    seconds: float | None = Field(
+        default=None, description="from the event `after`, or from t = 0; null to the end of the run"
+    )
     values: dict[str, Any] = Field(description="what is expected, by the kind")
 
 

@@ -163,6 +163,7 @@ def _expectation(plan: Plan, expectation: ExpectationPlan) -> dict[str, object]:
         "timing": type(expectation.timing).__name__.lower(),
         "after": expectation.after,
         "deadline": _deadline(plan, expectation),
+        "seconds": _seconds(expectation),
         "values": {name: _plain(getattr(expectation, name)) for name in values},
     }
 
@@ -181,6 +182,17 @@ def _deadline(plan: Plan, expectation: ExpectationPlan) -> float | None:
         return timing.seconds + (timing.start if isinstance(timing, Always) else 0.0)
     event = next(event for event in plan.events if event.index == timing.after)
     return None if event.when is not None else round(event.at + timing.seconds, 6)
+
+
+def _seconds(expectation: ExpectationPlan) -> float | None:
+    """Return the seconds from the event ``after``, or from t = 0.
+
+    None where they last to the end of the run.
+    """
+    timing = expectation.timing
+    if isinstance(timing, At):
+        return timing.time
+    return None if timing.seconds == math.inf else timing.seconds
 
 
 def _plain(value: object) -> object:

@@ -43,6 +43,7 @@ def test_settings_caps_and_deadlines_are_there() -> None:
     assert all(node["settings"]["seed"].isdigit() for node in found["nodes"])
     assert any("uplink" in link["qualities"] for link in found["links"])
     assert [one["deadline"] for one in document("three_seeders")["expectations"][:4]] == [40.0, 40.0, 40.0, 4.5]
+    assert document("three_seeders")["expectations"][3]["seconds"] == 2.5
 
 
 @pytest.mark.parametrize(("setting", "length"), [("piece_length: 64KiB, ", 2**16), ("", 2**18)])
