@@ -53,8 +53,12 @@ function connect(page: Page, swarm: Swarm, live: LiveOptions): Controls {
   let duration = page.store.data.run.duration;
   let connected = false;
   const moved = (): void => {
-    seen = performance.now();
-    duration = page.store.data.run.duration;
+    const now = performance.now();
+    const { run } = page.store.data;
+    // Messages say what has happened, and not what time it is.
+    if (run.live && connected) run.duration = Math.max(run.duration, duration + now - seen, page.store.newest());
+    seen = now;
+    duration = run.duration;
     page.redraw();
   };
   const feed = new Feed(

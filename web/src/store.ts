@@ -85,6 +85,13 @@ export class RunStore {
     return { ...this.data, arrivals: this.arrivals.plain() };
   }
 
+  /** The time of the newest thing that has happened. */
+  newest(): number {
+    const { marks, phases, logs } = this.data;
+    const arrived = this.arrivals.length > 0 ? this.arrivals.t[this.arrivals.length - 1] : 0;
+    return Math.max(arrived, marks.at(-1)?.[0] ?? 0, phases.at(-1)?.[0] ?? 0, logs.at(-1)?.[0] ?? 0);
+  }
+
   /** The first and the last millisecond that a view shows. */
   span(): [number, number] {
     const { run, marks, phases, logs, faults, bound } = this.data;
