@@ -11,20 +11,20 @@ export PIP_USER := 0
 unexport PIP_TARGET PIP_PREFIX PIP_ROOT PYTHONHOME
 
 # What the user gives goes by the environment, as it is: neither make nor a shell reads it as code.
-VALUES := scenario set program tracker peers trust path engine node args grid repeat quick only runs write again python minutes seed hours jobs format out at against open for full capture small_blocks
+VALUES := scenario set program tracker peers trust path engine node args grid repeat quick only runs write again python minutes seed hours jobs format out at against open for full capture small_blocks ui
 $(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
 export $(VALUES)
 CALL = $(BIN)/python -I -S scripts/call.py
 
 .DEFAULT_GOAL := help
-TARGETS := help up run sweep report down attach logs status watch scenarios explain graph validate inspect doctor shell capture unit check test torture lint docs bench figure \
+TARGETS := help up run ui sweep report down attach logs status watch scenarios explain graph validate inspect doctor shell capture unit check test torture lint docs bench figure \
 	engine browser image bundle constraints clean fuzz soak
 TARGETS += web
 .PHONY: $(TARGETS)
 MAKEFLAGS += --no-print-directory --silent
 
 # `make up three_seeders`: words behind such a target that are no targets themselves are its values.
-ifneq ($(filter up run sweep report explain graph validate inspect attach logs capture,$(firstword $(MAKECMDGOALS))),)
+ifneq ($(filter up run ui sweep report explain graph validate inspect attach logs capture,$(firstword $(MAKECMDGOALS))),)
 export GOALS := $(filter-out $(TARGETS),$(MAKECMDGOALS))
 .DEFAULT:
 	@:
@@ -39,11 +39,14 @@ help: ## list what there is
 # -- the lab ---------------------------------------------------------------------------------------
 
 # Docker where it answers, else processes of this machine; engine=docker and engine=local force one.
-up: $(VENV)/.lab ## bring a scenario up, judge it, leave it up: make up scenario=three_seeders
-	@$(CALL) $(LAB) up +scenario! +set +program +tracker +peers +trust +engine +capture +full +small_blocks +args
+up: $(VENV)/.lab ## bring a scenario up, judge it, leave it up: make up scenario=three_seeders [ui=1: its live page]
+	@$(CALL) $(LAB) up +scenario! +set +program +tracker +peers +trust +engine +capture +full +small_blocks +ui +args
 
-run: $(VENV)/.lab ## bring a scenario up, judge it, take it down: make run scenario=keepalive
-	@$(CALL) $(LAB) run +scenario! +set +program +tracker +peers +trust +engine +capture +full +small_blocks +args
+run: $(VENV)/.lab ## bring a scenario up, judge it, take it down: make run scenario=keepalive [ui=1]
+	@$(CALL) $(LAB) run +scenario! +set +program +tracker +peers +trust +engine +capture +full +small_blocks +ui +args
+
+ui: $(VENV)/.lab ## the live page of the lab that is up, or of a scenario's last run: make ui [scenario=NAME]
+	@$(CALL) $(LAB) ui +scenario +args
 
 sweep: $(VENV)/.lab ## run it over a grid: make sweep scenario=textbook grid="leechers=1,5,10 strategy=single,swarm" repeat=3
 	@$(CALL) $(LAB) sweep +scenario! +grid +repeat +set +program +tracker +peers +trust +engine +args

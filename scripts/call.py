@@ -17,7 +17,7 @@ GOALS: Final = "GOALS"
 """Words behind a target on make's command line: ``make up three_seeders``."""
 POSITIONAL: Final = ("scenario", "node", "files", "path")
 REPEATED: Final = ("set", "grid", "program")
-FLAGS: Final = ("quick", "write", "again", "trust", "open", "capture", "full", "small_blocks")
+FLAGS: Final = ("quick", "write", "again", "trust", "open", "capture", "full", "small_blocks", "ui")
 OTHERS: Final = (
     "args",
     "tracker",

@@ -37,7 +37,7 @@ from torrentnet.lab.verdict.judge import judge
 from torrentnet.lab.verdict.outcome import Outcome, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from torrentnet.lab.engines.interface import Engine
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from torrentnet.lab.run.view import LabView
     from torrentnet.lab.verdict.outcome import ExpectationResult
 
+MAX_TOUCHES: Final = 8
+"""Deeds by hand that a note names."""
 MAX_QUOTED_NODES: Final = 4
 """Nodes whose last lines are kept for the report of a failure."""
 
@@ -117,6 +119,14 @@ class Lab(LabLifecycle):
     outcome: Outcome | None = None
     """The scenario's outcome; None until there is one."""
     _played: Timeline | None = None
+    _touches: tuple[str, ...] = ()
+    """What somebody has done by hand while the run was being judged."""
+
+    def touch(self, text: str) -> bool:
+        """Note what somebody has done by hand; return whether the verdict says so."""
+        if self.outcome is None:
+            self._touches += (text,)
+        return self.outcome is None
 
     def play(self) -> Outcome:
         """Run the scenario's timeline and judge its expectations.
@@ -232,7 +242,13 @@ class Lab(LabLifecycle):
             environment=self._environment,
             addresses={name: location.address for name, location in self.engine.locations.items()},
             hashes=self.hashes,
-            notes=(*(f"not judged: {text}" for text in self.plan.left_out), *standstills, *self._watch.steps(zero)),
+            touched=self._touches,
+            notes=(
+                *_touch_notes(self._touches),
+                *(f"not judged: {text}" for text in self.plan.left_out),
+                *standstills,
+                *self._watch.steps(zero),
+            ),
             last_lines={node: lines for node in nodes if (lines := self.nodes.last_lines(node))},
         )
         try:
@@ -254,3 +270,9 @@ class Lab(LabLifecycle):
         self._view.event_applied(applied)
         # Expectations may count from this event.
         self.nodes.notify()
+
+
+def _touch_notes(touches: Sequence[str]) -> Iterator[str]:
+    if touches:
+        more = f"; and {len(touches) - MAX_TOUCHES} more" if len(touches) > MAX_TOUCHES else ""
+        yield f"somebody touched this run by hand: {'; '.join(touches[:MAX_TOUCHES])}{more}"

@@ -23,6 +23,7 @@ from torrentnet.lab.errors import LabError, ScenarioError, UsageError, system_er
 from torrentnet.lab.installation import require_one_version
 from torrentnet.lab.run.hangup import hangup_watch
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
+from torrentnet.lab.ui.page_options import DEFAULT_HOST, DEFAULT_PORT, PageOptions
 from torrentnet.runtime.process import EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE
 from torrentnet.runtime.standard_streams import guarded_streams
 
@@ -123,6 +124,17 @@ SmallBlocks = Annotated[
     typer.Option("--small-blocks", help="Let our peers send blocks of at most 16 KiB, which Wireshark can read."),
 ]
 
+Ui = Annotated[bool, typer.Option("--ui", help="Serve the live page, until Ctrl-C.")]
+Host = Annotated[
+    str, typer.Option("--host", metavar="ADDRESS", help="Where the page is served; 0.0.0.0 for other machines, too.")
+]
+Port = Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="The page's port; 0 for a free one.")]
+NoOpen = Annotated[bool, typer.Option("--no-open", help="Do not open the page in a browser.")]
+ReadOnly = Annotated[bool, typer.Option("--read-only", help="Let the page change nothing.")]
+AllowControl = Annotated[
+    bool, typer.Option("--allow-control", help="Let those who have the page's key change the lab from other machines.")
+]
+
 # Of the grader: the scenario judges no words of our own programs.
 ForAny = Annotated[bool, typer.Option("--for-any", hidden=True)]
 
@@ -140,6 +152,11 @@ def _capture_options(*, wanted: bool, full: bool) -> int | None:
     if full and not wanted:
         raise UsageError("`--full` is for a capture", hint="add `--capture`")
     return (FULL_SNAP if full else DEFAULT_SNAP) if wanted else None
+
+
+def _page(host: str, port: int, no_open: bool, read_only: bool, allow_control: bool) -> PageOptions:
+    # Without a terminal there is nobody in front of a browser.
+    return PageOptions(host, port, not no_open and sys.stderr.isatty(), read_only, allow_control)
 
 
 def _version(wanted: bool) -> None:
@@ -185,6 +202,12 @@ def up(
     capture: CaptureRun = False,
     full: FullFrames = False,
     small_blocks: SmallBlocks = False,
+    ui: Ui = False,
+    host: Host = DEFAULT_HOST,
+    port: Port = DEFAULT_PORT,
+    no_open: NoOpen = False,
+    read_only: ReadOnly = False,
+    allow_control: AllowControl = False,
     json: Json = False,
 ) -> int:
     """Bring a scenario up, run and judge it, and leave it up."""
@@ -202,6 +225,7 @@ def up(
         programs=_given(programs, tracker, peers),
         trust=trust,
         report=not no_report,
+        page=_page(host, port, no_open, read_only, allow_control) if ui else None,
     )
 
 
@@ -220,6 +244,12 @@ def run(
     capture: CaptureRun = False,
     full: FullFrames = False,
     small_blocks: SmallBlocks = False,
+    ui: Ui = False,
+    host: Host = DEFAULT_HOST,
+    port: Port = DEFAULT_PORT,
+    no_open: NoOpen = False,
+    read_only: ReadOnly = False,
+    allow_control: AllowControl = False,
     json: Json = False,
 ) -> int:
     """Bring a scenario up, run and judge it, and remove it."""
@@ -237,6 +267,7 @@ def run(
         programs=replace(_given(programs, tracker, peers), for_any=for_any),
         trust=trust,
         report=not no_report,
+        page=_page(host, port, no_open, read_only, allow_control) if ui else None,
     )
 
 
@@ -347,6 +378,32 @@ def report(
     from torrentnet.lab.cli.viewing import report_command
 
     return report_command.report(run, out=out, against=against, open_page=open_page, runs=runs, as_json=json)
+
+
+@app.command()
+def ui(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN|SCENARIO]", help="A record, or a scenario: its last run. Default: the lab that is up."
+        ),
+    ] = None,
+    host: Host = DEFAULT_HOST,
+    port: Port = DEFAULT_PORT,
+    no_open: NoOpen = False,
+    read_only: ReadOnly = False,
+    allow_control: AllowControl = False,
+    runs: Runs = None,
+    json: Json = False,
+) -> int:
+    """Serve the live page of the lab that is up, until Ctrl-C.
+
+    The page draws the lab as it runs, and its verbs kill, pause, partition and heal. What was clicked can be saved as a
+    scenario. The lab stays up when the page is closed.
+    """
+    from torrentnet.lab.cli.viewing import ui_command
+
+    return ui_command.ui(run, _page(host, port, no_open, read_only, allow_control), runs=runs, as_json=json)
 
 
 @app.command()

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torrentnet.lab.scenario.programs.given import GivenPrograms
+    from torrentnet.lab.ui.own_lab import OwnLab
+    from torrentnet.lab.ui.page_options import PageOptions
+    from torrentnet.lab.ui.session import LiveSession
 
 
 def play(
@@ -49,18 +52,20 @@ def play(
     report: bool = True,
     capture: int | None = None,
     small_blocks: bool = False,
+    page: PageOptions | None = None,
 ) -> int:
     """Bring up a scenario's lab, run it and judge it.
 
     Afterwards the lab is removed (``run``) or left up (``up``). ``capture`` is how many bytes of each packet are
     captured; None for no capture. ``small_blocks`` makes our peers send blocks that Wireshark can read.
+    ``page`` says how the live page is served; None for no page.
     """
     plan = find_plan(scenario, scenarios_folder(), parse_settings(settings), programs)
     plan = plan.with_small_blocks() if small_blocks else plan
     home = lab_home()
     with open_view(as_json=as_json) as view:
         interrupts = InterruptHandler(view.print_line)
-        with interrupts.installed():
+        with interrupts.installed(), _live_page(page, view.print_line) as session:
             view.print_line(f"{plan.name}: {plan.about}")
             for text in plan.left_out:
                 view.print_line(f"not judged, because our own programs say that: {text}")
@@ -74,27 +79,71 @@ def play(
             if mode is Mode.UP:
                 take_down_running_lab(home, engine_name, view.print_line)
             lab = Lab(plan, engine, mode=mode, home=home, runs=runs, view=view, interrupts=interrupts, capture=capture)
-            hint, code = _play(lab)
+            watched = _follow(lab, session)
+
+            def announce(hint: str) -> None:
+                if lab.outcome is not None and not as_json:
+                    for line in verdict_lines(lab.outcome, home, hint):
+                        view.print_line(line)
+
+            def stay() -> None:
+                """Let the page's verbs work on the lab that is up, until Ctrl-C."""
+                if watched is not None and session is not None:
+                    announce("")
+                    if not as_json:
+                        _print_next_steps(lab, view.print_line)
+                    watched.show_verdict(gone=False)
+                    session.wait(f"{plan.name} stays up then; `{typed_command('ui')}` opens its page again")
+
+            hint, code = _play(lab, stay)
             if code is not None:
                 view.patience = DRAIN_PATIENCE
             if lab.outcome is None:
                 return EXIT_CODES[Verdict.INTERRUPTED]
-            if not as_json:
-                for line in verdict_lines(lab.outcome, home, hint):
-                    view.print_line(line)
+            stayed = watched is not None and mode is Mode.UP and code is None
+            if not stayed:
+                announce(hint)
             if report:
                 # Ctrl-C now is too late to change anything: the verdict is known, and everything is cleaned up.
                 with contextlib.suppress(Interrupted), interrupts.shield(message=""):
                     add_page(lab.directory, home, view.print_line)
-            if not as_json and code is None and mode is Mode.UP:
+            if not (as_json or stayed) and code is None and mode is Mode.UP:
                 _print_next_steps(lab, view.print_line)
+            if watched is not None and session is not None and not stayed and code is None:
+                watched.show_verdict(gone=True)
+                session.wait("the lab has been removed, and the page shows what was")
     if as_json:
         print_json(result_document(lab.outcome))
     return lab.outcome.exit_code if code is None else code
 
 
-def _play(lab: Lab) -> tuple[str, int | None]:
+def _live_page(
+    page: PageOptions | None, print_line: Callable[[str], None]
+) -> contextlib.AbstractContextManager[LiveSession | None]:
+    """Return the live page; None where none is wanted.
+
+    Its address is taken before there is a lab.
+    """
+    if page is None:
+        return contextlib.nullcontext()
+    # The server's libraries take their time to import.
+    from torrentnet.lab.ui.session import LiveSession
+
+    return LiveSession(page, print_line)
+
+
+def _follow(lab: Lab, session: LiveSession | None) -> OwnLab | None:
+    if session is None:
+        return None
+    from torrentnet.lab.ui.own_lab import OwnLab
+
+    return OwnLab(lab, session)
+
+
+def _play(lab: Lab, stay: Callable[[], None]) -> tuple[str, int | None]:
     """Bring a lab up, play its scenario, and remove the lab or leave it up.
+
+    ``stay`` is called while the lab that is left up is still this process's.
 
     Returns a hint, and the exit status where that is not the verdict's. Raises LabError where there is no outcome.
     """
@@ -103,6 +152,7 @@ def _play(lab: Lab) -> tuple[str, int | None]:
             lab.play()
             if lab.mode is Mode.UP:
                 lab.keep()
+                stay()
     except Interrupted:
         return "", EXIT_CODES[Verdict.INTERRUPTED]
     except LabError as error:

@@ -62,6 +62,7 @@ def result_document(outcome: Outcome) -> dict[str, object]:
         "exit_code": outcome.exit_code,
         "error": outcome.error or None,
         "notes": list(outcome.notes),
+        "touched": list(outcome.touched),
         "began": format_timestamp(outcome.began),
         "zero": outcome.zero or None,
         "seconds": {name: round(value, 3) for name, value in outcome.seconds.items()},

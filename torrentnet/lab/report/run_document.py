@@ -59,7 +59,7 @@ def run_document(record: Path) -> Document:
         builder.add(row)
     builder.end_early()
     for node in header["nodes"]:
-        _add_log(builder, node["name"], record, zero)
+        add_log(builder, node["name"], record, zero)
     return builder.document()
 
 
@@ -256,7 +256,7 @@ def _expectations(plan: Mapping[str, Any], result: Mapping[str, Any], index: Map
 # -- logs ------------------------------------------------------------------------------------------
 
 
-def _add_log(builder: DocumentBuilder, node: str, record: Path, zero: int | None) -> None:
+def add_log(builder: DocumentBuilder, node: str, record: Path, zero: int | None) -> None:
     """Add a node's lines.
 
     Lines of progress are left out: the map of pieces shows what they say. A line without a time has that of the line

@@ -49,13 +49,14 @@ from torrentnet.lab.run.recorder import Recorder, make_run_directory
 from torrentnet.lab.run.timeline.adopted_faults import rules_in_force
 from torrentnet.lab.run.timeline.network_faults import NetworkFaults
 from torrentnet.lab.run.view import DetachedView, LabView
+from torrentnet.lab.scenario.kept_text import keep_text
 from torrentnet.lab.scenario.plan.expectations import LogCheckPlan
 from torrentnet.lab.scenario.plan.plan_document import FILE as PLAN_FILE
 from torrentnet.lab.scenario.plan.plan_document import plan_document
 from torrentnet.runtime.events import format_timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -232,6 +233,7 @@ class LabLifecycle(NetworkVerbs):
         make_torrents(self.plan.torrents, files)
         document = json.dumps(plan_document(self.plan, self.sizes), ensure_ascii=False)
         write_atomically(self.directory / PLAN_FILE, document + "\n")
+        keep_text(self.plan.source, self.directory)
         spec = LabSpec(
             project=self.project,
             scenario=self.plan.name,
@@ -280,6 +282,10 @@ class LabLifecycle(NetworkVerbs):
         if self._capabilities is None:
             self._capabilities = capabilities.find_capabilities(self.engine, self.plan.seed)
         return self._capabilities
+
+    def listen(self, on_row: Callable[[str], None], on_line: Callable[[str, float, str], None]) -> None:
+        """Pass on what is recorded from now on, see :meth:`Recorder.listen`."""
+        self._recorder.listen(on_row, on_line)
 
     # -- down --------------------------------------------------------------------------------------
 

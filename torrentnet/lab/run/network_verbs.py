@@ -87,13 +87,14 @@ class NetworkVerbs(NodeVerbs):
         corruption: float | str | None = None,
         duplication: float | str | None = None,
         reordering: float | str | None = None,
+        name: str = "",
     ) -> NetworkFault:
         """Make links worse (or better: the latest override wins).
 
         ``between`` is a pair of selections (``("seeder", "leecher")``: all links between the two, in both directions)
         or one selection (``"all"``: all links among these nodes). ``from_`` and ``to`` select links in one direction;
         one of the two may be omitted. Values are numbers (bits per second, seconds, shares from 0 to 1) or texts as
-        in a scenario (``"8mbit"``, ``"20ms"``, ``"5%"``).
+        in a scenario (``"8mbit"``, ``"20ms"``, ``"5%"``). ``name`` is what the record calls the fault.
 
         Raises UsageError for wrong arguments, NothingChangedError where no link would change, EngineError where the
         engine cannot give a quality.
@@ -122,9 +123,9 @@ class NetworkVerbs(NodeVerbs):
             )
         where, pairs = self._select_links(between, from_, to)
         words = ", ".join(f"{name} {getattr(qualities, name):g}" for name in qualities.asked())
-        return self._apply_override(LinkOverride(pairs, qualities, f"impair {where}: {words}"))
+        return self._apply_override(LinkOverride(pairs, qualities, f"impair {where}: {words}"), name)
 
-    def partition(self, a: NodeSelection, b: NodeSelection, *, one_way: bool = False) -> NetworkFault:
+    def partition(self, a: NodeSelection, b: NodeSelection, *, one_way: bool = False, name: str = "") -> NetworkFault:
         """Drop all packets between two sides, silently.
 
         With ``one_way`` drop only those from ``a`` to ``b``.
@@ -136,14 +137,16 @@ class NetworkVerbs(NodeVerbs):
         if not one_way:
             pairs |= {(other, one) for one, other in pairs}
         text = f"partition {_selection_text(a)} {'->' if one_way else '|'} {_selection_text(b)}"
-        return self._apply_override(LinkOverride(frozenset(pairs), LinkQualities(cut=True), text))
+        return self._apply_override(LinkOverride(frozenset(pairs), LinkQualities(cut=True), text), name)
 
-    def isolate(self, *who: str) -> NetworkFault:
+    def isolate(self, *who: str, name: str = "") -> NetworkFault:
         """Drop all packets from and to single nodes, silently."""
         nodes = self._select_nodes(who)
         pairs = {pair for node in nodes for other in self._nodes for pair in ((node, other), (other, node))}
         links = frozenset(pair for pair in pairs if pair[0] != pair[1])
-        return self._apply_override(LinkOverride(links, LinkQualities(cut=True), f"isolate {_selection_text(who)}"))
+        return self._apply_override(
+            LinkOverride(links, LinkQualities(cut=True), f"isolate {_selection_text(who)}"), name
+        )
 
     def heal(self) -> None:
         """Undo all network faults and pauses that were made by verbs of this class."""
@@ -158,10 +161,11 @@ class NetworkVerbs(NodeVerbs):
         """
         return self.faults.measure()
 
-    def _apply_override(self, override: LinkOverride) -> NetworkFault:
+    def _apply_override(self, override: LinkOverride, name: str = "") -> NetworkFault:
         nodes = sorted({node for pair in override.pairs for node in pair})
         kind = override.text.partition(" ")[0]
-        with self._recorded(kind, override.text, nodes, **override_fields(override)) as applied:
+        fields = {**override_fields(override), **({"name": name} if name else {})}
+        with self._recorded(kind, override.text, nodes, **fields) as applied:
             result = self.faults.apply(override)
             applied |= {"fault": result.number, "set_in": list(result.nodes)}
             fault = NetworkFault(self.faults, result, override, self._recorded)
@@ -185,7 +189,7 @@ class NetworkVerbs(NodeVerbs):
                 if len(between) != 2:
                     raise UsageError("impair: `between` is two names, or one for all links among its nodes")
                 left, right = self._select_nodes(between[0]), self._select_nodes(between[1])
-                where = f"between {between[0]} and {between[1]}"
+                where = f"between {_selection_text(between[0])} and {_selection_text(between[1])}"
             pairs = {pair for a in left for b in right for pair in ((a, b), (b, a))}
         elif from_ is None and to is None:
             raise UsageError("impair: no link is given", hint="add `between=('seeder', 'leecher')`, or `from_=`, `to=`")

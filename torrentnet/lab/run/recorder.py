@@ -104,6 +104,8 @@ class Recorder:
             node: RecordFile(directory / "logs" / f"{node}.log", self._limits.get(node, sys.maxsize)) for node in nodes
         }
         self._lost = self._closed = False
+        self._on_row: Callable[[str], None] | None = None
+        self._on_line: Callable[[str, float, str], None] | None = None
         self._changed = threading.Condition()
         share = MAX_PENDING_CHARS // max(1, len(self._logs))
         self._pending = {file: _PendingLines(share) for file in self._logs.values()}
@@ -118,6 +120,16 @@ class Recorder:
         """
         self._epoch = epoch
 
+    def listen(self, on_row: Callable[[str], None], on_line: Callable[[str, float, str], None]) -> None:
+        """Pass on what is recorded from now on.
+
+        It is passed on at once, so that events may arrive a moment out of order.
+
+        ``on_row`` is called with each line of ``events.jsonl``, ``on_line`` with the node, the time and the words of
+        each line of a log. Neither may wait or raise.
+        """
+        self._on_row, self._on_line = on_row, on_line
+
     def seconds_after_zero(self, moment: float) -> float | None:
         """Return a steady time as seconds after t = 0; None before that is set."""
         return None if self._epoch is None else round(moment - self._epoch, 3)
@@ -126,6 +138,8 @@ class Recorder:
         """Record a line of a node, and the event that the line holds, if any."""
         line = read.line
         if read.words is not None:
+            if self._on_line is not None:
+                self._on_line(line.node, line.time, read.words)
             with self._changed:
                 if not (self._lost or self._closed):
                     self._pending[self._logs[line.node]].add(read.words + "\n")
@@ -159,6 +173,8 @@ class Recorder:
         return json.dumps(row, ensure_ascii=False) + "\n"
 
     def _add_event(self, row: str, when: float) -> None:
+        if self._on_row is not None:
+            self._on_row(row)
         with self._changed:
             if self._lost or self._closed:
                 return

@@ -93,6 +93,8 @@ class Hub:
         self._add(lambda: self._document.add_line(node, ms, text))
 
     def _add(self, step: Callable[[], None]) -> None:
+        if self._closed:
+            return
         if len(self._rows) >= MAX_WAITING:
             self._dropped += 1
             return

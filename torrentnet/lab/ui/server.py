@@ -14,13 +14,12 @@ import uvicorn
 from torrentnet.lab.errors import LabError, UsageError
 from torrentnet.lab.ui.access import LOOPBACK_NAMES, AccessRules
 from torrentnet.lab.ui.connection import BoundedConnection
+from torrentnet.lab.ui.page_options import DEFAULT_HOST, DEFAULT_PORT
 from torrentnet.runtime.signals import block_signals
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-DEFAULT_HOST: Final = "127.0.0.1"
-DEFAULT_PORT: Final = 6780
 START_TIMEOUT: Final = 30.0
 CLOSE_TIMEOUT: Final = 5.0
 BACKLOG: Final = 128

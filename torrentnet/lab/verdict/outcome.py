@@ -131,6 +131,8 @@ class Outcome:
     """What the reader of the verdict must know: that the lab stood still, or that the time of day was set."""
     zero: str = ""
     """t = 0 in UTC; empty where the lab did not get so far."""
+    touched: tuple[str, ...] = ()
+    """What somebody has done by hand while the run was being judged."""
     last_lines: dict[str, list[str]] = field(default_factory=dict)
     """Of the nodes that took part in a failure."""
 

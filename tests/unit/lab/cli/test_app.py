@@ -54,6 +54,7 @@ def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
         ("status_without_a_lab", ["status"], 2),
         ("attach_without_a_lab", ["attach", "tracker"], 2),
         ("logs_without_a_lab", ["logs"], 2),
+        ("ui_without_a_lab", ["ui", "--no-open"], 2),
         ("down_without_an_engine", ["down"], 3),
         ("wrong_scenario", ["run", "wrong.yaml"], 2),
         ("set_nothing", ["run", "three_seeders", "--set", "leechers"], 2),

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from torrentnet.lab.ui.access import AccessRules, new_key
+from tests.unit.lab import golden
+from torrentnet.lab.ui.access import (
+    NO_KEY,
+    NOT_JSON,
+    READ_ONLY,
+    TOO_LARGE,
+    TOO_SLOW,
+    WRONG_HOST,
+    WRONG_ORIGIN,
+    AccessRules,
+    new_key,
+)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:6780", "localhost:6780", "LOCALHOST:6780", "[::1]:6780"])
@@ -52,3 +63,8 @@ def test_no_key_controls_a_read_only_server() -> None:
     rules = AccessRules(6780, control_key="")
     assert rules.controls("") is None
     assert rules.controls(rules.watch_key) is False
+
+
+def test_every_refusal_says_what_to_do() -> None:
+    refusals = (WRONG_HOST, WRONG_ORIGIN, NO_KEY, READ_ONLY, NOT_JSON, TOO_LARGE, TOO_SLOW)
+    golden.check("live_page_refusals.txt", "".join(f"{one.status} {one.text}\n" for one in refusals))

@@ -236,6 +236,7 @@ class ResultDocument(Row):
     exit_code: int
     error: str | None
     notes: list[str]
+    touched: list[str] = Field([], description="what somebody did by hand before the verdict, on the live page")
     began: UTC
     zero: UTC | None = Field(description="t = 0 in UTC; null where the lab did not get so far")
     seconds: dict[str, float] = Field(description="how long each phase took: image, create, start, run, total")

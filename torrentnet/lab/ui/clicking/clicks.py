@@ -1,22 +1,27 @@
 """What was clicked, as items of a scenario's timeline.
 
-Tested by tests/unit/lab/ui/test_saved_scenario.py and tests/unit/lab/ui/test_verb_performer.py.
+Tested by tests/unit/lab/ui/clicking/test_saved_scenario.py and tests/unit/lab/ui/clicking/test_verb_performer.py.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
+from torrentnet.lab.paths import lab_directory, write_atomically
 from torrentnet.lab.scenario.language.models.values import REST_OF_RUN
 from torrentnet.lab.scenario.language.scalars import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+FILE: Final = "clicks.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +104,18 @@ class ClickList:
     def parse(cls, text: str) -> ClickList:
         """Return what :meth:`text` has written. Raises ValueError, KeyError and TypeError."""
         return cls([Click(**row) for row in json.loads(text)])
+
+
+def write_clicks(home: Path, project: str, clicks: ClickList) -> None:
+    """Write what was clicked into a lab's directory, for later pages."""
+    with contextlib.suppress(OSError):
+        if (folder := lab_directory(home, project)).is_dir():
+            write_atomically(folder / FILE, clicks.text())
+
+
+def read_clicks(home: Path, project: str) -> ClickList:
+    """Return what was clicked on earlier pages of a lab."""
+    try:
+        return ClickList.parse((lab_directory(home, project) / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return ClickList()

@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from torrentnet.lab.errors import ScenarioError
+from torrentnet.lab.errors import LabError, ScenarioError
+from torrentnet.lab.scenario.kept_text import kept_text
 from torrentnet.lab.scenario.language.models.scenario import DEFAULT_TIME_LIMIT
 from torrentnet.lab.scenario.language.scalars import format_duration
 from torrentnet.lab.scenario.load import resolve_text
-from torrentnet.lab.ui.clicks import yaml_line
+from torrentnet.lab.ui.clicking.clicks import yaml_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from torrentnet.lab.ui.clicks import Click
+    from torrentnet.lab.ui.clicking.clicks import Click
 
 MARGIN: Final = 5.0
 """Seconds between the last click and the time limit."""
@@ -50,6 +51,14 @@ class _Edit:
     begin: int
     end: int
     text: str
+
+
+def read_source(record: Path, path: Path, time_limit: float, parameters: Sequence[tuple[str, str]]) -> ScenarioSource:
+    """Return the scenario of a record; ``path`` is its file. Raises LabError."""
+    text = kept_text(record)
+    if not text:
+        raise LabError("the record does not have the scenario's text", hint="run the scenario from a file, not a pipe")
+    return ScenarioSource(text, path, time_limit, tuple(parameters))
 
 
 def save_scenario(source: ScenarioSource, clicks: Sequence[Click]) -> str:

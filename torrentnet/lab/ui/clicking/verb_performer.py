@@ -10,7 +10,7 @@ from torrentnet.lab.engines.types import NodeStatus, NothingChangedError
 from torrentnet.lab.errors import LabError, UsageError
 from torrentnet.lab.run.timeline.event_executor import for_each_node
 from torrentnet.lab.scenario.language.scalars import parse_event_name
-from torrentnet.lab.ui.clicks import Click, ClickList, yaml_line
+from torrentnet.lab.ui.clicking.clicks import Click, ClickList, yaml_line
 from torrentnet.lab.ui.verb_request import VerbAnswer, VerbRequest, join_names
 
 if TYPE_CHECKING:
@@ -72,9 +72,15 @@ class VerbPerformer:
         }
         """Node -> number of the click that has paused it."""
 
-    def adopt(self, name: str, number: int, fault: NetworkFault) -> None:
-        """Note a fault that an earlier page has left in force."""
-        self._faults[name] = (number, fault)
+    def adopt(self, faults: Sequence[NetworkFault]) -> None:
+        """Note the faults that earlier pages have left in force, oldest first."""
+        clicks = {
+            number: click
+            for number, click in self.clicks.numbered().items()
+            if click.name and click.ended is None and click.verb != "pause"
+        }
+        for fault, (number, click) in zip(reversed(faults), reversed(clicks.items()), strict=False):
+            self._faults[click.name] = (number, fault)
 
     def act(self, request: VerbRequest, clock: LabClock) -> VerbAnswer:
         """Carry a verb out. Raises LabError where nothing has changed."""
@@ -142,7 +148,7 @@ class VerbPerformer:
             name = self._choose_name(request.name)
         try:
             began = clock.now()
-            target, call, fault = self._lay(request)
+            target, call, fault = self._lay(request, name)
         except BaseException:
             with self._lock:
                 self._taken.discard(name)
@@ -157,7 +163,7 @@ class VerbPerformer:
             text = f"{fault.override.text}: in force when its nodes are up"
         return VerbAnswer(ok=True, text=text, command=call, yaml=_yaml([click]))
 
-    def _lay(self, request: VerbRequest) -> tuple[Any, str, NetworkFault]:
+    def _lay(self, request: VerbRequest, name: str) -> tuple[Any, str, NetworkFault]:
         """Put a fault in force.
 
         Returns its value in a timeline, its call in Python, and the fault itself.
@@ -166,17 +172,17 @@ class VerbPerformer:
         match request.verb:
             case "isolate":
                 nodes = short(request.nodes)
-                return nodes, f"lab.isolate({_arguments(nodes)})", lab.isolate(*nodes)
+                return nodes, f"lab.isolate({_arguments(nodes)})", lab.isolate(*nodes, name=name)
             case "partition":
                 sides = [short(side) for side in request.sides]
                 if len(sides) > 2:
                     raise UsageError(
                         "a partition of three sides is three partitions of two", hint="draw them one by one"
                     )
-                return sides, f"lab.partition({sides[0]!r}, {sides[1]!r})", lab.partition(sides[0], sides[1])
+                return sides, f"lab.partition({sides[0]!r}, {sides[1]!r})", lab.partition(sides[0], sides[1], name=name)
         way = self._direction(request)
         between, from_, to = way.get("between"), way.get("from"), way.get("to")
-        fault = lab.impair(between=between, from_=from_, to=to, **request.qualities)
+        fault = lab.impair(between=between, from_=from_, to=to, name=name, **request.qualities)
         shown = [
             f"{'from_' if key == 'from' else key}={value!r}" for key, value in {**way, **request.qualities}.items()
         ]
@@ -201,9 +207,10 @@ class VerbPerformer:
                     f"nothing that was done here is called `{request.name}`",
                     hint=f"in force is: {known}; what the scenario itself does ends by its own timeline",
                 )
-            names = [request.name] if request.name else list(self._faults)
+            chosen = set(self._lab.select(*request.nodes))
+            names = [name for name, (_, fault) in self._faults.items() if _is_meant(name, fault, request.name, chosen)]
             ending = {name: self._faults.pop(name) for name in names}
-            paused = [] if request.name else list(self._pauses)
+            paused = [] if request.name else [node for node in self._pauses if not chosen or node in chosen]
         if not ending and not paused:
             raise NothingChangedError("heal changed nothing: nothing that was done here is in force")
         began, sentences, problems = clock.now(), [], []
@@ -258,3 +265,13 @@ def _arguments(names: Sequence[str]) -> str:
 
 def _yaml(clicks: Sequence[Click]) -> str:
     return "\n".join(f"- {yaml_line(click.item())}" for click in clicks)
+
+
+def _is_meant(name: str, fault: NetworkFault, wanted: str, nodes: set[str]) -> bool:
+    """Return whether ``heal`` ends a fault.
+
+    It ends the fault of a name, those of some nodes, or all.
+    """
+    if wanted:
+        return name == wanted
+    return not nodes or any(node in nodes for pair in fault.override.pairs for node in pair)

@@ -9,8 +9,8 @@ import pytest
 from tests.unit.lab import golden
 from torrentnet.lab.paths import scenarios_folder
 from torrentnet.lab.scenario.load import load_plan, resolve_text
-from torrentnet.lab.ui.clicks import Click, ClickList
-from torrentnet.lab.ui.saved_scenario import ScenarioSource, save_scenario
+from torrentnet.lab.ui.clicking.clicks import Click, ClickList
+from torrentnet.lab.ui.clicking.saved_scenario import ScenarioSource, save_scenario
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from torrentnet.lab.network.probe import FACTS, choose_capabilities
 from torrentnet.lab.run.network_verbs import NetworkVerbs
 from torrentnet.lab.run.recorder import Recorder
 from torrentnet.lab.run.timeline.network_faults import NetworkFaults
-from torrentnet.lab.ui.verb_performer import VerbPerformer
+from torrentnet.lab.ui.clicking.verb_performer import VerbPerformer
 from torrentnet.lab.ui.verb_request import VerbAnswer, VerbRequest
 
 if TYPE_CHECKING:
@@ -152,6 +152,19 @@ def test_heal_without_a_name_undoes_everything_done_here(lab: HandLab) -> None:
     assert {item["for"] for item in lab.items()} == {"1s"}
     with pytest.raises(LabError, match="nothing that was done here is in force"):
         lab.act("heal", at=3.0)
+
+
+def test_heal_of_nodes_undoes_what_concerns_them(lab: HandLab) -> None:
+    lab.act("isolate", nodes=("leecher-1",))
+    lab.act("impair", from_=("seeder-1",), to=("seeder-2",), qualities={"loss": "5%"})
+    lab.act("pause", nodes=("seeder-1",))
+    answer = lab.act("heal", at=2.0, nodes=("seeder-2",))
+    assert answer.text.count("end of ") == 2
+    assert "resumed" not in answer.text
+    lab.act("isolate", at=3.0, nodes=("leecher-1",), name="again")
+    lab.act("impair", at=3.0, from_=("seeder-1",), to=("seeder-2",), qualities={"loss": "5%"})
+    assert lab.act("heal", at=4.0, name="again").text.startswith("end of isolate leecher-1")
+    assert len(lab.faults.active()) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Verbs by hand, and the scenario that repeats them."""
