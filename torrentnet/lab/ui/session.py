@@ -38,6 +38,7 @@ class LiveSession:
         self._steps = contextlib.ExitStack()
         self._steps.callback(self._place.close)
         self._hub: Hub | None = None
+        self._lab: LiveLab | None = None
         self.address = ""
         """Of the page, with the key that allows most; empty until it is served."""
 
@@ -58,9 +59,15 @@ class LiveSession:
             return "other machines reach this page, and it was opened without `--allow-control`"
         return ""
 
+    @property
+    def read_only(self) -> str:
+        """Why no verb works now; empty where they do."""
+        return self.watches_only or (self._lab.read_only if self._lab is not None else "")
+
     def show(self, title: str, document: LiveDocument, lab: LiveLab) -> Hub:
         """Serve the page, and say where it is."""
         hub = self._hub = Hub(document)
+        self._lab = lab
         self._steps.callback(hub.close)
         rules = self._place.rules(controls=not self.watches_only)
         watch = self._place.address(rules.watch_key)

@@ -119,6 +119,8 @@ def test_ended_run_is_shown_and_not_changed(lab: Lab, visitor: Visitor) -> None:
     assert status == 200
     assert found["run"]["verdict"] == "passed"
     assert visitor.ask("/api/session")[1]["readOnly"] is True
+    assert visitor.session.read_only == ENDED
+    assert visitor.session.address in visitor.lines[0]
     assert visitor.ask("/api/verbs", KILL) == (403, {"ok": False, "text": ENDED})
     assert visitor.ask("/api/scenario")[0] == 409
     view.close()

@@ -57,7 +57,7 @@ def ui(run: str | None, options: PageOptions, *, runs: Path | None, as_json: boo
 
 def _say(session: LiveSession, *, as_json: bool) -> None:
     if as_json:
-        print_json({"page": session.address, "read_only": bool(session.watches_only)})
+        print_json({"page": session.address, "read_only": bool(session.read_only)})
         sys.stdout.flush()
 
 
