@@ -269,7 +269,7 @@ class ConsoleCheck(Check[ConsoleCheckPlan]):
     reads_lines = False
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
-        words = shlex.split(self.plan.command)
+        words, asked = shlex.split(self.plan.command), self.now(base)
         answer = self.context.engine.exec(self.node, ["console", *words])
         text = answer.output
         if answer.status == EXIT_UNAVAILABLE and words[:1] == [OBSERVER]:
@@ -284,7 +284,7 @@ class ConsoleCheck(Check[ConsoleCheckPlan]):
         if wrong:
             shown = f" in: {quote(text)}" if text else ""
             return CheckResult(holds=False, measured=f"{', '.join(wrong)}{shown}")
-        return CheckResult(holds=True, measured=f"true {self.now(base)}")
+        return CheckResult(holds=True, measured=f"true {asked}")
 
     def inspect_command(self) -> str:
         return self.context.engine.console_hint(self.node, self.plan.command)

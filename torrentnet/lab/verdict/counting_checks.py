@@ -41,6 +41,7 @@ class KnownPeersCheck(Check[KnowsCheckPlan]):
     inspect_words = "peers"
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
+        asked = self.now(base)
         answer = self.context.engine.exec(self.node, ["console", "peers", "--json"])
         if answer.status != 0:
             measured = f"`peers` ended with status {answer.status}: {quote(answer.output)}"
@@ -52,7 +53,7 @@ class KnownPeersCheck(Check[KnowsCheckPlan]):
         text, holds = describe_peers(names), len(names) in self.plan.count
         if not holds:
             text += f", expected {format_interval(self.plan.count)}"
-        return CheckResult(holds=holds, measured=f"{text}, {self.now(base)}")
+        return CheckResult(holds=holds, measured=f"{text}, {asked}")
 
 
 class LogCheck(Check[LogCheckPlan]):

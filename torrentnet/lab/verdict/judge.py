@@ -153,6 +153,8 @@ class PendingExpectation:
         self._last_measured = ""
         self._unreadable = False
         """Whether the last reply of a node that runs said nothing."""
+        self._asked_at_deadline = False
+        """Whether the node has answered since the deadline of ``within``."""
         self._failures = 0
         """Queries of a running node that failed in succession."""
         self._evaluations = 0
@@ -228,7 +230,10 @@ class PendingExpectation:
 
     def _evaluate_within(self, base: float, deadline: float, now: float) -> None:
         found = self._evaluate_check(base, deadline)
-        in_time = found.time is None or found.time <= deadline
+        # What a node answers later says nothing about the deadline.
+        in_time = (
+            found.time <= deadline if found.time is not None else self._check.capped or not self._asked_at_deadline
+        )
         if found.impossible:
             self._decide(False, found.measured, now)
         elif found.holds and self._check.capped:
@@ -246,6 +251,10 @@ class PendingExpectation:
         if found.queried:
             self._next = now + self._retry_interval
             self._retry_interval = min(MAX_RETRY_INTERVAL, self._retry_interval * RETRY_GROWTH)
+            if now < deadline:
+                self._next = min(self._next, deadline)
+            else:
+                self._asked_at_deadline = found.reachable and not self._unreadable
 
     def _evaluate_always(self, begin: float, end: float, now: float) -> None:
         found = self._evaluate_check(begin, end)

@@ -42,6 +42,19 @@ def test_the_tracker_knows_a_number_of_peers(trial: Trial) -> None:
     assert result.inspect == "look tracker peers"
 
 
+def test_what_a_tracker_knows_after_the_deadline_is_too_late(trial: Trial) -> None:
+    pending = trial.expect(KnowsCheckPlan, "tracker", count=Interval(1, 1), within=2.5)
+    key = ("tracker", "console", "peers", "--json")
+    trial.engine.answers[key] = peers("seeder-1", "leecher-1")
+    assert trial.evaluate(pending, 2.4) is None
+    assert pending.due() == 2.5
+    assert trial.evaluate(pending, 2.5) is None
+    trial.engine.answers[key] = peers("seeder-1")
+    result = trial.decide(pending, 2.8)
+    assert not result.passed
+    assert result.measured == "1 peer (seeder-1), at 2.8 s: too late"
+
+
 def test_only_the_first_known_peers_are_named(trial: Trial) -> None:
     pending = trial.expect(KnowsCheckPlan, "tracker", count=Interval(most=3), at=2.0)
     trial.engine.answers["tracker", "console", "peers", "--json"] = peers(*(f"n-{index}" for index in range(10)))
