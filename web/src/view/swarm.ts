@@ -83,7 +83,7 @@ export class Swarm implements Panel {
     const nodes = this.#app.nodes();
     const { faults } = this.#app.store.data;
     const active = faults.filter((fault) => cuts(fault) && isActive(fault, frame.t));
-    const key = `${nodes.length} ${active.map((fault) => fault.id).join()}`;
+    const key = `${nodes.length} ${active.map((fault) => `${fault.id}:${fault.pairs.length}`).join()}`;
     if (key !== this.#groupsKey) {
       this.#groupsKey = key;
       const trackers = nodes.flatMap((node, index) => (node.role === "tracker" ? [index] : []));
