@@ -87,7 +87,9 @@ install_browser() {
         fail "this machine's archive has no package chromium" \
             "Ubuntu has it as a snap only, which reads no file below /tmp: install Google Chrome"
     say "installing chromium (some 100 MB to fetch, a minute or less)"
+    # Old lists name releases that the archive has replaced.
     apt_quietly install --no-install-recommends chromium fonts-dejavu-core ||
+        { apt_quietly update && apt_quietly install --no-install-recommends chromium fonts-dejavu-core; } ||
         fail "apt-get could not install chromium" "its last lines are above; try: apt-get install chromium"
     say "to undo: apt-get purge chromium && apt-get autoremove"
     find_browser >/dev/null || fail "apt-get installed chromium, and there is no such command" "look at: dpkg -L chromium"

@@ -132,6 +132,7 @@ def test_an_installation_that_fails_fails_no_tests(machine: Machine) -> None:
     machine.put("apt-get", "#!/bin/sh\necho 'no space left'\nexit 100\n")
     failed = (
         "browser: installing chromium (some 100 MB to fetch, a minute or less)\n"
+        "no space left\n"  # of the installation, and of the lists that are read anew
         "no space left\n"
         "browser: error: apt-get could not install chromium\n"
         "         its last lines are above; try: apt-get install chromium\n"
