@@ -103,11 +103,16 @@ def _edited(source: ScenarioSource, items: Sequence[Mapping[str, Any]], limit: s
         return None
     parts = {key.value: (key, value) for key, value in root.value}
     edits = [*_value_edits(source, parts)]
+    if "name" in parts:
+        # The name must be that of the file, which nobody knows yet.
+        key, value = parts["name"]
+        edits.insert(0, _Edit(key.start_mark.index, text.index("\n", value.end_mark.index) + 1, ""))
     if limit is not None:
         if "time_limit" in parts:
             edits.append(_replacement(parts["time_limit"][1], limit))
         else:
             begin = root.value[0][0].start_mark.index
+            # Behind the removal of a name at the same place.
             edits.append(_Edit(begin, begin, f"time_limit: {limit}\n"))
     if items:
         edit = _timeline_edit(text, root, items)
@@ -183,6 +188,7 @@ def _block(lines: Iterable[str], column: int) -> str:
 def _written_anew(source: ScenarioSource, items: Sequence[Mapping[str, Any]], limit: str | None) -> str:
     """Return the scenario without its comments: for a text of an unusual form."""
     data = yaml.load(source.text, Loader=yaml.BaseLoader)
+    data.pop("name", None)
     values = dict(source.parameters)
     if isinstance(data.get("parameters"), dict):
         data["parameters"] = {name: values.get(name, value) for name, value in data["parameters"].items()}

@@ -27,6 +27,9 @@ nodes:
 """
 FORMS = {
     "none": NODES,
+    "named": "name: trial  # the file's\n" + NODES,
+    "named in braces": "{name: trial, nodes: {tracker: {tracker: {}}, seeder: {share: a}, leecher: {get: a}},"
+    " files: {a: {size: 1MiB}}}",
     "none, no newline": NODES.rstrip(),
     "empty": "timeline: []\n" + NODES,
     "block": NODES + "timeline:\n  - {at: 1s, pause: seeder, for: 1s}\n",
@@ -62,12 +65,18 @@ def test_text_stays_as_it_was_written() -> None:
     golden.check("live_page_saved_scenario.txt", saved)
     added = [line for line in saved.splitlines() if line not in text.splitlines()]
     assert len(added) == 3
-    assert [line for line in text.splitlines() if line not in saved.splitlines()] == []
+    # A scenario has its file's name.
+    assert [line for line in text.splitlines() if line not in saved.splitlines()] == ["name: partition_heals"]
 
 
 def test_time_limit_is_long_enough(tmp_path: Path) -> None:
     late = Click(100.0, "kill", ["seeder"])
-    for text in (NODES, "time_limit: 30s\n" + NODES, "{time_limit: 30s, " + FORMS["whole file in braces"][1:]):
+    for text in (
+        NODES,
+        "name: trial\n" + NODES,
+        "time_limit: 30s\n" + NODES,
+        "{time_limit: 30s, " + FORMS["whole file in braces"][1:],
+    ):
         saved = save_scenario(source(text, tmp_path, time_limit=30.0), [late])
         assert resolve_text(saved, "s.yaml", tmp_path / "s.yaml", {}).time_limit == 105.0
 
