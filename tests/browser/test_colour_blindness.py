@@ -1,4 +1,4 @@
-"""The phases of the lanes, as people see them who tell fewer colours apart, or none."""
+"""The phases of the lanes, as people see them who see few colours, or none."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_phases_differ_by_more_than_hue(visit: Visit, tmp_path: Path) -> None:
 
 
 def legend(page: Page, reader: Page) -> dict[str, list[list[int]]]:
-    """Return the pixels of each phase's pattern, all of the same size, by the phase's name."""
+    """Return the same number of pixels of each phase's pattern, by phase."""
     items = page.locator(".tn-legend li").all()
     boxes = [box for item in items if (box := item.locator(".tn-key").bounding_box()) is not None]
     left, top = math.floor(min(box["x"] for box in boxes)), math.floor(min(box["y"] for box in boxes))

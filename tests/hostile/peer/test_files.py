@@ -80,7 +80,7 @@ def test_a_part_changed_meanwhile_gets_no_final_name(
             given += request.length
             if given == 2 * PIECE and seed.connections == 1:
                 # Only once; the pieces so far must be on disk.
-                leecher.until("progress")
+                leecher.until("progress", have="2")
                 damage(part)
 
     with FakeSeed(serve) as seed:
