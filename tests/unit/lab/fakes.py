@@ -19,6 +19,7 @@ from torrentnet.lab.engines.types import (
     StateChange,
 )
 from torrentnet.lab.errors import EngineError
+from torrentnet.lab.run.timeline.schedule import AppliedEvent
 from torrentnet.lab.scenario.plan.expectations import Always, At, ExpectationPlan, Within
 from torrentnet.lab.scenario.plan.plan import FilePlan, NodePlan, NodeProgram, Plan, Role
 from torrentnet.lab.scenario.plan.program import ProgramPlan
@@ -33,6 +34,19 @@ if TYPE_CHECKING:
 
 EPOCH = 1_000_000.0
 WAIT_TIMEOUT = 30.0
+APPLIED_KILL = AppliedEvent("kill seeder-1", "kill", ("seeder-1",), 1.0, 1.004, 1.062, 0, "trial.yaml:10:5")
+INEFFECTIVE_KILL = AppliedEvent(
+    "kill seeder-1",
+    "kill",
+    ("seeder-1",),
+    2.0,
+    2.001,
+    2.002,
+    1,
+    "trial.yaml:11:5",
+    "kill seeder-1 changed nothing: the node is exited (137)",
+    "a fault that hits nothing proves nothing",
+)
 
 
 def make_plan(

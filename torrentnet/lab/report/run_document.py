@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import re
 import shlex
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +19,7 @@ from torrentnet.lab.report.document_builder import UNKNOWN, DocumentBuilder
 from torrentnet.lab.report.document_faults import index_pairs
 from torrentnet.lab.report.record_values import (
     Document,
+    epoch_seconds,
     listed,
     milliseconds,
     object_of,
@@ -42,7 +42,8 @@ NOT_ENDED: Final = "the record has no result: the lab was killed, or is still ru
 ROLES: Final = frozenset({"tracker", "share", "get", "program"})
 _NUMBERED: Final = re.compile(r"(.+)-\d+")
 _STAMP: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})Z ")
-_PROGRESS: Final = re.compile(r"\S+Z progress ")
+PROGRESS_LINE: Final = re.compile(r"\S+Z progress ")
+"""A line of a log whose contents the document has as pieces."""
 
 
 def run_document(record: Path) -> Document:
@@ -273,7 +274,7 @@ def add_log(builder: DocumentBuilder, node: str, record: Path, zero: int | None)
                         if zero is None:
                             zero = _stamp_ms(found[1])
                         ms = _stamp_ms(found[1]) - zero
-                        if _PROGRESS.match(line):
+                        if PROGRESS_LINE.match(line):
                             continue
                     builder.add_line(node, ms, line.rstrip("\r\n"))
         except OSError:
@@ -282,7 +283,4 @@ def add_log(builder: DocumentBuilder, node: str, record: Path, zero: int | None)
 
 
 def _stamp_ms(stamp: str) -> int:
-    try:
-        return round(datetime.fromisoformat(f"{stamp}+00:00").timestamp() * 1000)
-    except ValueError:
-        return 0
+    return round(epoch_seconds(stamp) * 1000)

@@ -6,13 +6,12 @@ Tested by tests/unit/lab/ui/test_session.py.
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.lab.errors import LabError, UsageError
 from torrentnet.lab.paths import write_atomically
 from torrentnet.lab.plain_compose import compose_command
-from torrentnet.lab.report.run_document import record_header
+from torrentnet.lab.report.run_document import PROGRESS_LINE, record_header
 from torrentnet.lab.scenario.plan.plan_document import FILE as PLAN_FILE
 from torrentnet.lab.scenario.plan.plan_document import plan_document
 from torrentnet.lab.ui.clicking.clicks import write_clicks
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 MAX_EARLY_LINES: Final = 2000
 """Lines from before t = 0 that wait for it."""
-PROGRESS: Final = re.compile(r"\S+Z progress ")
 GONE: Final = "the lab has been removed; the page shows what was"
 EARLY: Final = "the lab is still coming up; its verbs work from t = 0 on"
 
@@ -97,7 +95,7 @@ class OwnLab:
         return header
 
     def _add_line(self, node: str, time: float, text: str) -> None:
-        if PROGRESS.match(text):  # the map of pieces shows what such lines say
+        if PROGRESS_LINE.match(text):  # the map of pieces shows what such lines say
             return
         clock = self._lab.clock
         if clock is None:

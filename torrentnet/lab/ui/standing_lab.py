@@ -24,7 +24,15 @@ from torrentnet.lab.paths import lab_directory
 from torrentnet.lab.plain_compose import compose_command
 from torrentnet.lab.report.document_builder import DocumentBuilder
 from torrentnet.lab.report.record_values import epoch_seconds, object_of, objects, read_object
-from torrentnet.lab.report.run_document import EVENTS_FILE, LOGS_FOLDER, PLAN_FILE, add_log, read_rows, record_header
+from torrentnet.lab.report.run_document import (
+    EVENTS_FILE,
+    LOGS_FOLDER,
+    PLAN_FILE,
+    PROGRESS_LINE,
+    add_log,
+    read_rows,
+    record_header,
+)
 from torrentnet.lab.run.facts.line_reader import LineReader
 from torrentnet.lab.run.lab_state import LabClock, LabState
 from torrentnet.lab.run.network_verbs import NetworkFault, NetworkVerbs
@@ -35,7 +43,7 @@ from torrentnet.lab.scenario.plan.plan import NodePlan, NodeProgram, Role
 from torrentnet.lab.ui.clicking.clicks import read_clicks, write_clicks
 from torrentnet.lab.ui.clicking.saved_scenario import read_source, save_scenario
 from torrentnet.lab.ui.clicking.verb_performer import VerbPerformer
-from torrentnet.lab.ui.own_lab import GONE, PROGRESS
+from torrentnet.lab.ui.own_lab import GONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -175,7 +183,7 @@ class StandingLab(NetworkVerbs):
             self._hub.change({"live": False})
 
     def _add_line(self, node: str, time: float, text: str) -> None:
-        if not PROGRESS.match(text):
+        if not PROGRESS_LINE.match(text):
             self._hub.add_line(node, round(self.clock.of(time) * 1000), text)
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.lab import golden
-from torrentnet.lab.cli.app import app, main
+from tests.unit.lab.cli.call import call
+from torrentnet.lab.cli.app import app
 from torrentnet.lab.home import RunningLab, write_running_lab
 from torrentnet.lab.paths import files_root, scenarios_folder
 from torrentnet.lab.scenario.load import parse_settings
@@ -33,11 +34,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as caught:
-        main(list(argv))
-    shown = capsys.readouterr()
-    assert isinstance(caught.value.code, int)
-    return caught.value.code, shown.out, shown.err
+    return call(capsys, argv)
 
 
 @pytest.mark.parametrize(

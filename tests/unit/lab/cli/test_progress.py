@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
 from tests.unit.lab import golden
-from tests.unit.lab.fakes import EPOCH, FakeClock, leecher, make_plan, seeder
+from tests.unit.lab.fakes import APPLIED_KILL, EPOCH, INEFFECTIVE_KILL, FakeClock, leecher, make_plan, seeder
 from torrentnet.lab.cli.progress import (
     LiveProgressView,
     ProgressView,
@@ -15,22 +16,9 @@ from torrentnet.lab.cli.progress import (
 )
 from torrentnet.lab.engines.types import LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.run.lab_state import LabState
-from torrentnet.lab.run.timeline.schedule import AppliedEvent
 
 PLAN = make_plan(nodes=(seeder(), leecher("leecher-1"), leecher("leecher-2")))
-KILLED = AppliedEvent("kill seeder-1", "kill", ("seeder-1",), 1.0, 1.004, 1.062, 0, "trial.yaml:10:5", announced=True)
-UNAPPLIED = AppliedEvent(
-    "kill seeder-1",
-    "kill",
-    ("seeder-1",),
-    2.0,
-    2.001,
-    2.002,
-    1,
-    "trial.yaml:11:5",
-    "kill seeder-1 changed nothing: the node is exited (137)",
-    "a fault that hits nothing proves nothing",
-)
+KILLED = replace(APPLIED_KILL, announced=True)
 TIME = "2026-11-23T12:29:11.123Z"
 
 
@@ -68,7 +56,7 @@ def play(view: ProgressView) -> None:
         if node == "tracker" and at < 1.0:
             view.event_begun(KILLED.text, KILLED.began)
     view.event_applied(KILLED)
-    view.event_applied(UNAPPLIED)
+    view.event_applied(INEFFECTIVE_KILL)
     lab_state.add_state(StateChange("seeder-1", EPOCH + 1.1, NodeState(NodeStatus.EXITED, 137)))
     view.stop()
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from tests.unit.lab import golden
-from tests.unit.lab.fakes import event, leecher, make_plan, seeder
+from tests.unit.lab.fakes import APPLIED_KILL, INEFFECTIVE_KILL, event, leecher, make_plan, seeder
 from torrentnet.lab.report.result import headline, junit_xml, result_document, verdict_lines
-from torrentnet.lab.run.timeline.schedule import AppliedEvent
 from torrentnet.lab.scenario.plan.events import KillPlan
 from torrentnet.lab.scenario.plan.expectations import At, HasCheckPlan, Severity, StateCheckPlan, Within
 from torrentnet.lab.verdict.outcome import ExpectationResult, NodeResult, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from torrentnet.lab.run.timeline.schedule import AppliedEvent
 
 HOME = Path("/home")
 HAS = HasCheckPlan(
@@ -60,23 +63,10 @@ BAD = ExpectationResult(
         ),
     ),
 )
-KILLED = AppliedEvent("kill seeder-1", "kill", ("seeder-1",), 1.0, 1.004, 1.062, 0, "trial.yaml:10:5")
-INEFFECTIVE = AppliedEvent(
-    "kill seeder-1",
-    "kill",
-    ("seeder-1",),
-    2.0,
-    2.001,
-    2.002,
-    1,
-    "trial.yaml:11:5",
-    "kill seeder-1 changed nothing: the node is exited (137)",
-    "a fault that hits nothing proves nothing",
-)
 
 
 def outcome(
-    verdict: Verdict, judgements: tuple[ExpectationResult, ...], timeline: tuple[AppliedEvent, ...] = (KILLED,)
+    verdict: Verdict, judgements: tuple[ExpectationResult, ...], timeline: tuple[AppliedEvent, ...] = (APPLIED_KILL,)
 ) -> Outcome:
     return Outcome(
         plan=PLAN,
@@ -94,7 +84,7 @@ def outcome(
 
 
 PASSED = outcome(Verdict.PASSED, (GOOD, FINE))
-FAILED = outcome(Verdict.FAILED, (BAD, FINE), (KILLED, INEFFECTIVE))
+FAILED = outcome(Verdict.FAILED, (BAD, FINE), (APPLIED_KILL, INEFFECTIVE_KILL))
 
 
 def lines(one: Outcome, hint: str = "") -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.lab import golden
+from tests.unit.lab.cli.call import call
 from tests.unit.lab.report.records import result, write_record
-from torrentnet.lab.cli.app import main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,11 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as caught:
-        main(["report", *argv])
-    shown = capsys.readouterr()
-    assert isinstance(caught.value.code, int)
-    return caught.value.code, shown.out, shown.err
+    return call(capsys, ["report", *argv])
 
 
 @pytest.mark.parametrize(
